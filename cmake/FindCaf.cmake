@@ -1,0 +1,21 @@
+# CAF's core, io and openssl modules as `caf::all`: from ROOKERY_CAF (an install prefix), else from the cache.
+include(RookeryCache)
+if(DEFINED ENV{ROOKERY_CAF})
+  set(_caf_prefix "$ENV{ROOKERY_CAF}")
+else()
+  set(_caf_prefix "${ROOKERY_CACHE}/caf-0.18.7")
+endif()
+find_path(CAF_INCLUDE_DIR caf/all.hpp HINTS "${_caf_prefix}/include")
+foreach(module core io openssl)
+  find_library(CAF_${module}_LIBRARY caf_${module} HINTS "${_caf_prefix}/lib" "${_caf_prefix}/lib64")
+endforeach()
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(Caf REQUIRED_VARS
+  CAF_INCLUDE_DIR CAF_core_LIBRARY CAF_io_LIBRARY CAF_openssl_LIBRARY)
+if(Caf_FOUND AND NOT TARGET caf::all)
+  find_package(OpenSSL REQUIRED)
+  add_library(caf::all INTERFACE IMPORTED)
+  target_include_directories(caf::all SYSTEM INTERFACE "${CAF_INCLUDE_DIR}")
+  target_link_libraries(caf::all INTERFACE "${CAF_openssl_LIBRARY}" "${CAF_io_LIBRARY}" "${CAF_core_LIBRARY}"
+    OpenSSL::SSL OpenSSL::Crypto Threads::Threads ${CMAKE_DL_LIBS})
+endif()

@@ -1,0 +1,13 @@
+# faiss 1.7.3 with AVX2 as `faiss::faiss`, from the cache.
+include(RookeryCache)
+find_path(FAISS_INCLUDE_DIR faiss/IndexFlat.h HINTS "${ROOKERY_CACHE}/faiss-1.7.3-avx2/include")
+find_library(FAISS_LIBRARY NAMES faiss_avx2 faiss HINTS "${ROOKERY_CACHE}/faiss-1.7.3-avx2/lib")
+find_library(FAISS_BLAS_LIBRARY NAMES openblas)
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(RookeryFaiss REQUIRED_VARS FAISS_INCLUDE_DIR FAISS_LIBRARY FAISS_BLAS_LIBRARY)
+if(RookeryFaiss_FOUND AND NOT TARGET faiss::faiss)
+  find_package(OpenMP REQUIRED)
+  add_library(faiss::faiss INTERFACE IMPORTED)
+  target_include_directories(faiss::faiss SYSTEM INTERFACE "${FAISS_INCLUDE_DIR}")
+  target_link_libraries(faiss::faiss INTERFACE "${FAISS_LIBRARY}" "${FAISS_BLAS_LIBRARY}" OpenMP::OpenMP_CXX)
+endif()

@@ -1,0 +1,43 @@
+# Third-party libraries. A missing one is named together with the command that installs it.
+
+set(ROOKERY_REMEDY "run launch/setup")
+
+macro(rookery_require found what)
+  if(NOT ${found})
+    message(FATAL_ERROR "${what} was not found: ${ROOKERY_REMEDY}")
+  endif()
+endmacro()
+
+# Debian's packages.
+foreach(entry "yaml-cpp|libyaml-cpp-dev" "CLI11|libcli11-dev" "nlohmann_json|nlohmann-json3-dev" "spdlog|libspdlog-dev"
+    "cppzmq|cppzmq-dev" "prometheus-cpp|prometheus-cpp-dev" "libzip|libzip-dev")
+  string(REPLACE "|" ";" entry "${entry}")
+  list(GET entry 0 package)
+  list(GET entry 1 debian)
+  find_package(${package} QUIET)
+  if(NOT ${package}_FOUND)
+    message(FATAL_ERROR "${package} was not found: apt-get install ${debian}, or ${ROOKERY_REMEDY}")
+  endif()
+endforeach()
+find_package(OpenSSL QUIET)
+rookery_require(OpenSSL_FOUND "OpenSSL (libssl-dev)")
+find_package(ICU QUIET COMPONENTS uc i18n)
+rookery_require(ICU_FOUND "ICU (libicu-dev)")
+find_package(Boost 1.81 QUIET)
+rookery_require(Boost_FOUND "Boost 1.81 (libboost1.81-dev)")
+find_package(Caf)
+rookery_require(Caf_FOUND "CAF 0.18")
+find_package(RookeryFaiss)
+rookery_require(RookeryFaiss_FOUND "faiss 1.7.3")
+if(ROOKERY_TORCH)
+  find_package(RookeryTorch)
+  rookery_require(RookeryTorch_FOUND "libtorch")
+endif()
+if(ROOKERY_TESTS)
+  find_package(GTest QUIET)
+  rookery_require(GTest_FOUND "GoogleTest (libgtest-dev, libgmock-dev)")
+  find_package(benchmark QUIET)
+  rookery_require(benchmark_FOUND "Google Benchmark (libbenchmark-dev)")
+  include(GoogleTest)
+endif()
+
