@@ -1,0 +1,65 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace YAML {
+class Node;
+}
+
+namespace rookery::base {
+
+/// Reads one YAML map into an options struct, key by key; every complaint is a `UserError` of the
+/// form `configs/wiki.yaml:7: pool.replicas: expected an integer in [1, 64], got 'two'`. A missing
+/// key leaves the field as it is. Call `finish` last: it refuses keys that nobody read.
+class OptionReader {
+ public:
+  /// Parses the file. The root must be a map (or empty).
+  static OptionReader from_file(const std::filesystem::path& path);
+  /// `name` stands for the file in messages; for tests and for text that came over the wire.
+  static OptionReader from_text(const std::string& text, const std::string& name);
+
+  /// The sub-map `key`; an absent one reads as empty, so that defaults hold.
+  [[nodiscard]] OptionReader section(const std::string& key);
+  [[nodiscard]] bool has(const std::string& key) const;
+
+  void read(const std::string& key, bool& field);
+  void read(const std::string& key, std::string& field);
+  void read(const std::string& key,
+            std::filesystem::path& field);  ///< `~/` and `$NAME` at the start are expanded.
+  void read(const std::string& key, std::int32_t& field, std::int32_t low, std::int32_t high);
+  void read(const std::string& key, std::int64_t& field, std::int64_t low, std::int64_t high);
+  void read(const std::string& key, double& field, double low,
+            double high);  ///< closed interval, finite
+  void read(const std::string& key, std::vector<std::string>& field);
+  /// One of a list of words.
+  void read(const std::string& key, std::string& field, const std::vector<std::string>& allowed);
+  /// Milliseconds; by our naming the key ends in `_ms`.
+  void read(const std::string& key, std::chrono::milliseconds& field, std::int64_t low,
+            std::int64_t high);
+  /// Present only when the key is there.
+  void read(const std::string& key, std::optional<std::int32_t>& field, std::int32_t low,
+            std::int32_t high);
+
+  /// Refuses unknown keys, naming the first, its line, and the known ones. Sections that were
+  /// opened are finished too.
+  void finish();
+  /// Throws a `UserError` that points at `key` (or at the section itself when it is empty).
+  [[noreturn]] void fail(const std::string& key, const std::string& expected,
+                         const std::string& got) const;
+
+ private:
+  struct Impl;
+  explicit OptionReader(std::shared_ptr<Impl> impl);
+  std::shared_ptr<Impl> impl_;
+};
+
+/// `~/x` → the home folder, `$NAME/x` → the environment; anything else as it is.
+std::filesystem::path expand_path(const std::string& text);
+
+}  // namespace rookery::base

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/metrics.hpp"
+#include "index_tools/snapshot.hpp"
+
+namespace rookery::retriever_pool {
+
+/// How one node serves its shard. The defaults suit one machine.
+struct QueryServerOptions {
+  std::string bind = "tcp://127.0.0.1:*";  ///< ZeroMQ endpoint, `*` takes a free port
+  std::int32_t threads = 1;                ///< search threads, [1, 256]
+  std::int32_t queue_requests_max = 256;   ///< further requests are refused at once
+  std::int64_t queue_bytes_max = 64 << 20;
+  std::int32_t batch_queries_max = 128;  ///< queries merged into one scan
+};
+
+struct QueryServerLoad {
+  std::int64_t queue = 0, served = 0, refused = 0;
+};
+
+/// Serves one shard over a ROUTER socket, from threads of its own. Requests of different clients
+/// that wait together are merged into one scan. Whatever a peer sends is checked and answered (law
+/// 5).
+class QueryServer {
+ public:
+  /// `shard` outlives the server. Throws `UserError` when the endpoint cannot be bound, naming it.
+  QueryServer(QueryServerOptions options, std::shared_ptr<const index_tools::SnapshotShard> shard,
+              std::string generation, base::Metrics& metrics);
+  ~QueryServer();  ///< Answers what is queued with "unavailable", closes the socket, joins.
+  [[nodiscard]] std::string endpoint() const;
+  [[nodiscard]] QueryServerLoad load() const;
+  /// New requests are refused with "draining" from now on; queued ones are still answered.
+  void drain();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace rookery::retriever_pool

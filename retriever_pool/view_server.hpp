@@ -1,0 +1,31 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "retriever_pool/routing_view.hpp"
+
+namespace rookery::retriever_pool {
+
+/// Hands the routing view to clients over a ROUTER socket: the head's side of `open_pool_client`. A
+/// client asks with the (term, epoch) it knows; a newer view is sent at once, else the request
+/// waits up to its remaining time for the next change. Any thread may publish.
+class ViewServer {
+ public:
+  /// Throws `UserError` when the endpoint cannot be bound, naming it.
+  explicit ViewServer(const std::string& bind);
+  ~ViewServer();
+  [[nodiscard]] std::string endpoint() const;
+  void publish(const RoutingView& view);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Asks a head for its view once. Throws `UserError` when none comes in time, naming the endpoint.
+RoutingView fetch_view(const std::string& head, std::chrono::milliseconds timeout);
+
+}  // namespace rookery::retriever_pool
