@@ -35,10 +35,12 @@ struct Manifest {
   std::int32_t dimension = 0;
   std::int64_t sources = 0, passages = 0;
   std::int32_t passage_words = 100;
-  std::string corpus;  ///< the name of what was read, for people
+  std::string corpus;     ///< the name of what was read, for people
+  std::string build_key;  ///< hash of corpus bytes, options and encoder; equal keys, equal bytes
   engine::EncoderIdentity encoder;
   std::vector<ShardEntry> shards;
 
+  /// With a `checksum` over all the rest, so that a manifest needs nothing else to be trusted.
   [[nodiscard]] std::string to_json() const;
   /// Throws `UserError` naming `where`, the key, what was expected and what came.
   static Manifest from_json(const std::string& text, const std::string& where);
