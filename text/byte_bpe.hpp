@@ -23,12 +23,17 @@ struct ByteBpeModel {
   std::vector<TokenId>
       special_ids;  ///< control tokens: never produced by `encode`, left out by `decode`
   PreTokenizer pre_tokenizer = PreTokenizer::kGpt2;
+
+  /// From HF's `tokenizer.json` with a BPE model and one of our two pre-tokenizers. Throws
+  /// `UserError` that begins with `file` and tells what is there instead.
+  static ByteBpeModel from_tokenizer_json(std::string_view json, const std::string& file);
 };
 
 /// Byte-level BPE (GPT-2, SmolLM2). Source: Radford et al. 2019; HF's ByteLevel pre-tokenizer.
 class ByteBpeTokenizer final : public Tokenizer {
  public:
-  /// Throws `UserError` when a merge names an unknown token or a byte has no token.
+  /// Throws `UserError` when a merge names an unknown token or a special id is none. A byte without
+  /// a token (SmolLM2 has 21, most of them no part of UTF-8) is left out by `encode`, as HF does.
   explicit ByteBpeTokenizer(ByteBpeModel model);
   ~ByteBpeTokenizer() override;
 
