@@ -26,7 +26,10 @@ class OptionReader {
 
   /// The sub-map `key`; an absent one reads as empty, so that defaults hold.
   [[nodiscard]] OptionReader section(const std::string& key);
+  /// Asking does not count as reading: `finish` still refuses the key if nothing reads it.
   [[nodiscard]] bool has(const std::string& key) const;
+  /// True when `key` is there and holds a map, for options that are a word or a section.
+  [[nodiscard]] bool has_section(const std::string& key) const;
 
   void read(const std::string& key, bool& field);
   void read(const std::string& key, std::string& field);
@@ -49,7 +52,8 @@ class OptionReader {
   /// Refuses unknown keys, naming the first, its line, and the known ones. Sections that were
   /// opened are finished too.
   void finish();
-  /// Throws a `UserError` that points at `key` (or at the section itself when it is empty).
+  /// Throws a `UserError` that points at `key` (or at the section itself when it is empty); quotes
+  /// are put around `got`.
   [[noreturn]] void fail(const std::string& key, const std::string& expected,
                          const std::string& got) const;
 
@@ -59,7 +63,8 @@ class OptionReader {
   std::shared_ptr<Impl> impl_;
 };
 
-/// `~/x` → the home folder, `$NAME/x` → the environment; anything else as it is.
+/// `~/x` → the home folder, `$NAME/x` → the environment; anything else as it is. Throws `UserError`
+/// when the environment lacks the name.
 std::filesystem::path expand_path(const std::string& text);
 
 }  // namespace rookery::base

@@ -10,7 +10,7 @@ endmacro()
 
 # Debian's packages.
 foreach(entry "yaml-cpp|libyaml-cpp-dev" "CLI11|libcli11-dev" "nlohmann_json|nlohmann-json3-dev" "spdlog|libspdlog-dev"
-    "cppzmq|cppzmq-dev" "prometheus-cpp|prometheus-cpp-dev" "libzip|libzip-dev")
+    "cppzmq|cppzmq-dev" "prometheus-cpp|prometheus-cpp-dev")
   string(REPLACE "|" ";" entry "${entry}")
   list(GET entry 0 package)
   list(GET entry 1 debian)
@@ -19,6 +19,17 @@ foreach(entry "yaml-cpp|libyaml-cpp-dev" "CLI11|libcli11-dev" "nlohmann_json|nlo
     message(FATAL_ERROR "${package} was not found: apt-get install ${debian}, or ${ROOKERY_REMEDY}")
   endif()
 endforeach()
+# libzip's own CMake package refuses to load unless its command-line tools are installed too.
+find_path(LIBZIP_INCLUDE_DIR zip.h)
+find_library(LIBZIP_LIBRARY zip)
+if(NOT LIBZIP_INCLUDE_DIR OR NOT LIBZIP_LIBRARY)
+  message(FATAL_ERROR "libzip was not found: apt-get install libzip-dev, or ${ROOKERY_REMEDY}")
+endif()
+if(NOT TARGET libzip::zip)
+  add_library(libzip::zip INTERFACE IMPORTED)
+  target_include_directories(libzip::zip SYSTEM INTERFACE "${LIBZIP_INCLUDE_DIR}")
+  target_link_libraries(libzip::zip INTERFACE "${LIBZIP_LIBRARY}")
+endif()
 find_package(OpenSSL QUIET)
 rookery_require(OpenSSL_FOUND "OpenSSL (libssl-dev)")
 find_package(ICU QUIET COMPONENTS uc i18n)
