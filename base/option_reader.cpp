@@ -58,6 +58,19 @@ std::string interval(T low, T high) {
   return fmt::format(" in [{}, {}]", low, high);
 }
 
+std::string shown(bool value) { return value ? "true" : "false"; }
+std::string shown(const std::string& value) { return value; }
+std::string shown(const std::filesystem::path& value) { return value.string(); }
+std::string shown(const std::vector<std::string>& value) {
+  return fmt::format("[{}]", fmt::join(value, ", "));
+}
+std::string shown(std::chrono::milliseconds value) { return std::to_string(value.count()); }
+std::string shown(const std::optional<std::int32_t>& value) {
+  return value ? std::to_string(*value) : "";
+}
+template <typename T>
+requires std::is_arithmetic_v<T> std::string shown(T value) { return fmt::format("{}", value); }
+
 template <typename T>
 bool parse_number(std::string_view text, T& number) {
   if (text.starts_with('+')) text.remove_prefix(1);
@@ -78,6 +91,31 @@ struct OptionReader::Impl {
   std::vector<Entry> entries;
   std::vector<std::string> known;  ///< keys that were asked for, in that order
   std::map<std::string, std::shared_ptr<Impl>> sections;
+  std::shared_ptr<std::vector<OptionRecord>> records =
+      std::make_shared<std::vector<OptionRecord>>();  ///< shared by all sections of a file
+
+  /// Takes down what one `read` found, when it ends.
+  template <typename Field>
+  class Recording {
+   public:
+    Recording(Impl& impl, const std::string& key, std::string expected, const Field& field)
+        : impl_(impl),
+          field_(field),
+          record_{impl.path_of(key), std::move(expected), shown(field), "", 0} {
+      if (const Entry* entry = impl.find(key)) record_.line = entry->line;
+    }
+    ~Recording() {
+      record_.value = shown(field_);
+      impl_.records->push_back(std::move(record_));
+    }
+    Recording(const Recording&) = delete;
+    Recording& operator=(const Recording&) = delete;
+
+   private:
+    Impl& impl_;
+    const Field& field_;
+    OptionRecord record_;
+  };
 
   Impl(std::string file_name, std::string own_path, int own_line, const YAML::Node& node)
       : file(std::move(file_name)), path(std::move(own_path)), line(own_line) {
@@ -188,6 +226,7 @@ OptionReader OptionReader::section(const std::string& key) {
                                                       YAML::Node(YAML::NodeType::Null))
                              : std::make_shared<Impl>(impl_->file, impl_->path_of(key), entry->line,
                                                       entry->value);
+    child->records = impl_->records;
   }
   return OptionReader(child);
 }
@@ -200,6 +239,7 @@ bool OptionReader::has_section(const std::string& key) const {
 }
 
 void OptionReader::read(const std::string& key, bool& field) {
+  const Impl::Recording recording(*impl_, key, "true or false", field);
   const Entry* entry = impl_->take(key);
   if (entry == nullptr) return;
   const auto text = entry->value.IsScalar() ? entry->value.Scalar() : "";
@@ -208,6 +248,7 @@ void OptionReader::read(const std::string& key, bool& field) {
 }
 
 void OptionReader::read(const std::string& key, std::string& field) {
+  const Impl::Recording recording(*impl_, key, "text", field);
   const Entry* entry = impl_->take(key);
   if (entry == nullptr) return;
   if (!entry->value.IsScalar()) impl_->expected(*entry, "text");
@@ -215,6 +256,7 @@ void OptionReader::read(const std::string& key, std::string& field) {
 }
 
 void OptionReader::read(const std::string& key, std::filesystem::path& field) {
+  const Impl::Recording recording(*impl_, key, "path", field);
   const Entry* entry = impl_->take(key);
   if (entry == nullptr) return;
   if (!entry->value.IsScalar() || entry->value.Scalar().empty()) {
@@ -229,21 +271,25 @@ void OptionReader::read(const std::string& key, std::filesystem::path& field) {
 
 void OptionReader::read(const std::string& key, std::int32_t& field, std::int32_t low,
                         std::int32_t high) {
+  const Impl::Recording recording(*impl_, key, "integer" + interval(low, high), field);
   impl_->number(key, field, low, high, "an integer");
 }
 
 void OptionReader::read(const std::string& key, std::int64_t& field, std::int64_t low,
                         std::int64_t high) {
+  const Impl::Recording recording(*impl_, key, "integer" + interval(low, high), field);
   impl_->number(key, field, low, high, "an integer");
 }
 
 void OptionReader::read(const std::string& key, double& field, double low, double high) {
+  const Impl::Recording recording(*impl_, key, "number" + interval(low, high), field);
   // NaN fails both comparisons; infinity must not slip through an open end.
   constexpr double kMax = std::numeric_limits<double>::max();
   impl_->number(key, field, std::max(low, -kMax), std::min(high, kMax), "a number");
 }
 
 void OptionReader::read(const std::string& key, std::vector<std::string>& field) {
+  const Impl::Recording recording(*impl_, key, "list of texts", field);
   const Entry* entry = impl_->take(key);
   if (entry == nullptr) return;
   if (!entry->value.IsSequence()) impl_->expected(*entry, "a list of texts");
@@ -261,6 +307,7 @@ void OptionReader::read(const std::string& key, std::vector<std::string>& field)
 
 void OptionReader::read(const std::string& key, std::string& field,
                         const std::vector<std::string>& allowed) {
+  const Impl::Recording recording(*impl_, key, "one of " + joined(allowed), field);
   const Entry* entry = impl_->take(key);
   if (entry == nullptr) return;
   if (!entry->value.IsScalar() ||
@@ -272,23 +319,33 @@ void OptionReader::read(const std::string& key, std::string& field,
 
 void OptionReader::read(const std::string& key, std::chrono::milliseconds& field, std::int64_t low,
                         std::int64_t high) {
+  const Impl::Recording recording(*impl_, key, "integer" + interval(low, high), field);
   std::int64_t count = 0;
   if (impl_->number(key, count, low, high, "an integer")) field = std::chrono::milliseconds(count);
 }
 
 void OptionReader::read(const std::string& key, std::optional<std::int32_t>& field,
                         std::int32_t low, std::int32_t high) {
+  const Impl::Recording recording(*impl_, key, "integer" + interval(low, high), field);
   std::int32_t value = 0;
   if (impl_->number(key, value, low, high, "an integer")) field = value;
 }
 
 void OptionReader::finish() { impl_->finish(); }
 
+const std::vector<OptionRecord>& OptionReader::records() const { return *impl_->records; }
+
 void OptionReader::fail(const std::string& key, const std::string& expected,
                         const std::string& got) const {
   const Entry* entry = key.empty() ? nullptr : impl_->find(key);
   impl_->complain(entry == nullptr ? impl_->line : entry->line, impl_->path_of(key),
                   "expected " + expected + ", got " + (got.starts_with('\'') ? got : quoted(got)));
+}
+
+std::filesystem::path rookery_home() {
+  const char* home = std::getenv("ROOKERY_HOME");
+  return home != nullptr && *home != '\0' ? std::filesystem::path(home)
+                                          : expand_path("~/.local/share/rookery");
 }
 
 std::filesystem::path expand_path(const std::string& text) {
@@ -299,6 +356,7 @@ std::filesystem::path expand_path(const std::string& text) {
     if (!name.empty()) return text;
     name = "HOME";
   }
+  if (name == "ROOKERY_HOME") return rookery_home().string() + text.substr(slash);
   const char* value = std::getenv(name.c_str());
   if (value == nullptr || *value == '\0') {
     throw UserError("expected a path, got '" + text + "', but the environment has no " + name);

@@ -14,6 +14,15 @@ class Node;
 
 namespace rookery::base {
 
+/// What one `read` found, for `rookery config`.
+struct OptionRecord {
+  std::string key;       ///< "pool.replicas"
+  std::string expected;  ///< "integer in [1, 64]"
+  std::string initial;   ///< the default
+  std::string value;     ///< after reading
+  int line = 0;          ///< where the file sets it; 0: the default holds
+};
+
 /// Reads one YAML map into an options struct, key by key; every complaint is a `UserError` of the
 /// form `configs/wiki.yaml:7: pool.replicas: expected an integer in [1, 64], got 'two'`. A missing
 /// key leaves the field as it is. Call `finish` last: it refuses keys that nobody read.
@@ -52,6 +61,8 @@ class OptionReader {
   /// Refuses unknown keys, naming the first, its line, and the known ones. Sections that were
   /// opened are finished too.
   void finish();
+  /// Every key that was read so far, of all sections, in the order of reading.
+  [[nodiscard]] const std::vector<OptionRecord>& records() const;
   /// Throws a `UserError` that points at `key` (or at the section itself when it is empty); quotes
   /// are put around `got`.
   [[noreturn]] void fail(const std::string& key, const std::string& expected,
@@ -62,6 +73,10 @@ class OptionReader {
   explicit OptionReader(std::shared_ptr<Impl> impl);
   std::shared_ptr<Impl> impl_;
 };
+
+/// Where snapshots, colonies and checkpoints live by default:
+/// `${ROOKERY_HOME:-~/.local/share/rookery}`.
+std::filesystem::path rookery_home();
 
 /// `~/x` → the home folder, `$NAME/x` → the environment; anything else as it is. Throws `UserError`
 /// when the environment lacks the name.
