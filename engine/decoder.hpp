@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/detail/aligned.hpp"
 #include "engine/weights.hpp"
 #include "text/byte_bpe.hpp"
 
@@ -18,8 +19,11 @@ struct DecoderConfig {
                positions = 0;
   float rope_theta = 10'000.0F, rms_norm_eps = 1e-5F;
   bool tied_embeddings = true;
-  text::TokenId bos = -1, eos = -1;
+  text::TokenId bos = -1, eos = -1;  ///< -1: the model has none
+  /// Reads and checks `config.json`. Throws `UserError` naming the key for a model that is no plain
+  /// Llama (biases, scaled rotary positions, another activation).
   static DecoderConfig from_checkpoint(const Checkpoint& checkpoint);
+  [[nodiscard]] std::int32_t head_size() const { return hidden / heads; }
 };
 
 struct DecoderOptions {
@@ -32,15 +36,18 @@ class KvCache {
  public:
   KvCache(std::int32_t layers, std::int32_t row_floats, std::int32_t positions_max);
   [[nodiscard]] std::int32_t length() const { return length_; }
-  /// Forgets the positions from `length` on; throws `std::invalid_argument` when it is longer than
-  /// the cache.
+  [[nodiscard]] std::int32_t positions_max() const { return positions_max_; }
+  /// Forgets the positions from `length` on, keeping their memory; throws `std::invalid_argument`
+  /// when it is negative or longer than the cache.
   void truncate(std::int32_t length);
 
  private:
   friend class LlamaDecoder;
-  std::int32_t layers_, row_floats_, positions_max_, length_ = 0;
-  std::vector<std::vector<float>> keys_,
-      values_;  ///< one per layer, `[positions, row_floats]`, grows in blocks
+  void reserve(std::int32_t positions);
+  std::int32_t layers_, row_floats_, positions_max_, length_ = 0, reserved_ = 0;
+  /// One per layer, in blocks of 32 positions: keys `[blocks, row_floats, 32]`, values
+  /// `[positions, row_floats]`. They grow by doubling.
+  std::vector<detail::AlignedFloats> keys_, values_;
 };
 
 /// One sequence's share of a forward pass: its next tokens, appended behind what its cache holds.
@@ -61,15 +68,17 @@ class Decoder {
   [[nodiscard]] virtual const std::string& model_hash() const = 0;
   [[nodiscard]] virtual KvCache new_cache() const = 0;
   /// Runs all inputs in one pass. Returns `[sum of logit_rows, vocabulary]`, in the order of the
-  /// inputs. Throws `std::invalid_argument` for an id outside the vocabulary or more tokens than
-  /// positions.
+  /// inputs. Throws `std::invalid_argument`, before any work, for an id outside the vocabulary,
+  /// more tokens than positions, more logit rows than tokens, a cache of another model or the same
+  /// cache twice.
   [[nodiscard]] virtual std::vector<float> forward(std::span<const DecoderInput> inputs) = 0;
 };
 
 std::unique_ptr<Decoder> open_decoder(const std::filesystem::path& path, DecoderOptions options);
 std::unique_ptr<Decoder> make_decoder(const Checkpoint& checkpoint, DecoderOptions options);
 
-/// The best token of one row of logits; the lowest id among equals.
+/// The best token of one row of logits; the lowest id among equals. Throws `std::runtime_error` for
+/// an empty row and for NaN, whose place in an order would be chance.
 text::TokenId greedy_token(std::span<const float> logits);
 
 /// Continues greedily behind what `cache` holds plus `prompt`, until `eos` or `tokens_max`. The EOS
