@@ -213,12 +213,14 @@ void encode_and_write(Corpus& corpus, const CorpusSize& size, const BuildOptions
   ChunkEncoder chunks(options, encoder, detail::ChunkStore(work), writer, report);
   PassageStream passages(corpus, options);
   std::int64_t done = 0;
+  const auto tell = [&](BuildProgress::Stage stage) {
+    if (progress) progress({stage, done, size.passages, report.passages_resumed});
+  };
   const auto flush = [&] {
     chunks.flush();
-    if (progress) {
-      progress({BuildProgress::Stage::kEncoding, done, size.passages, report.passages_resumed});
-    }
+    tell(BuildProgress::Stage::kEncoding);
   };
+  tell(BuildProgress::Stage::kEncoding);
   while (const std::optional<PassageView> passage = passages.next()) {
     chunks.add(*passage);
     ++done;
@@ -230,9 +232,7 @@ void encode_and_write(Corpus& corpus, const CorpusSize& size, const BuildOptions
                           std::to_string(size.passages) + " passages, then " +
                           std::to_string(done) + "); run the build again");
   }
-  if (progress) {
-    progress({BuildProgress::Stage::kWriting, done, done, report.passages_resumed});
-  }
+  tell(BuildProgress::Stage::kWriting);
   report.manifest = writer.commit();
 }
 
