@@ -35,7 +35,8 @@ class TextEncoder {
  public:
   virtual ~TextEncoder() = default;
   [[nodiscard]] virtual const EncoderIdentity& identity() const = 0;
-  /// `[texts.size(), dimension]`, row-major. Sorts by length inside, so pass many texts at once.
+  /// `[texts.size(), dimension]`, row-major. Pass many texts at once: their rows share each
+  /// product, without padding. A text over `tokens_max` is cut on the right.
   [[nodiscard]] virtual std::vector<float> encode(std::span<const std::string> texts) = 0;
 };
 
