@@ -17,18 +17,22 @@ struct QueryServerOptions {
   std::int32_t queue_requests_max = 256;   ///< further requests are refused at once
   std::int64_t queue_bytes_max = 64 << 20;
   std::int32_t batch_queries_max = 128;  ///< queries merged into one scan
+  std::string metric = "inner_product";  ///< as in the manifest; or "l2"
+  std::string index_name;                ///< queries for another index are refused; empty: any
 };
 
 struct QueryServerLoad {
-  std::int64_t queue = 0, served = 0, refused = 0;
+  std::int64_t queue = 0, served = 0, refused = 0;  ///< requests: waiting, answered, not answered
 };
 
 /// Serves one shard over a ROUTER socket, from threads of its own. Requests of different clients
 /// that wait together are merged into one scan. Whatever a peer sends is checked and answered (law
-/// 5).
+/// 5). One thread owns the socket, one takes batches from the queue, `threads` - 1 more help it
+/// scan.
 class QueryServer {
  public:
-  /// `shard` outlives the server. Throws `UserError` when the endpoint cannot be bound, naming it.
+  /// `metrics` outlives the server. Throws `UserError` when the endpoint cannot be bound, naming
+  /// it, when the shard is unsound (see `make_exact_index`) or the metric unknown.
   QueryServer(QueryServerOptions options, std::shared_ptr<const index_tools::SnapshotShard> shard,
               std::string generation, base::Metrics& metrics);
   ~QueryServer();  ///< Answers what is queued with "unavailable", closes the socket, joins.

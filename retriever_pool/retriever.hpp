@@ -11,6 +11,7 @@
 namespace rookery::retriever_pool {
 
 inline constexpr std::int32_t kDocumentsMax = 1024;  ///< `k` is in [1, 1024] (law 2)
+inline constexpr std::int32_t kBatchMax = 1024;      ///< queries in one request
 
 /// A batch of queries for the index.
 struct RetrievalRequest {
@@ -81,7 +82,9 @@ struct PoolClientOptions {
   std::chrono::milliseconds connect_timeout{5000};  ///< for the first routing view
   std::chrono::milliseconds attempt_timeout{
       500};                       ///< a replica that is silent for so long is asked no more
-  std::int32_t attempts_max = 4;  ///< per shard and request
+  std::int32_t attempts_max = 4;  ///< failures per shard and request; lost connections are
+                                  ///< retried until the deadline
+  std::uint64_t seed = 1;         ///< of the choice between replicas; changes no result
 };
 /// A client of a colony. Throws `UserError` when the head gives no routing view in time, naming the
 /// endpoint.

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "retriever_pool/detail/link.hpp"
+#include "retriever_pool/routing_view.hpp"
+
+namespace rookery::retriever_pool::detail {
+
+/// Asks the head for routing views by long polling, and again whenever the connection comes back.
+/// One thread, which polls the link's sockets and calls `step` after each poll.
+class HeadLink {
+ public:
+  using Time = std::chrono::steady_clock::time_point;
+  HeadLink(zmq::context_t& context, const std::string& head) : link_(context, head) {}
+
+  [[nodiscard]] Link& link() { return link_; }
+  /// Reads what came and asks again where needed; a view newer than the last one, if any.
+  std::optional<RoutingView> step(Time now);
+  /// When `step` wants to be called at the latest.
+  [[nodiscard]] Time next_step() const { return next_; }
+
+ private:
+  void receive(Time now, std::optional<RoutingView>& news);
+  void ask(Time now);
+
+  Link link_;
+  bool connected_ = false, asked_ = false;
+  Time next_{};
+  std::uint64_t serial_ = 0, term_ = 0, epoch_ = 0;
+};
+
+}  // namespace rookery::retriever_pool::detail

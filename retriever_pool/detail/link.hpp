@@ -1,0 +1,39 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+#include <zmq.hpp>
+
+namespace rookery::retriever_pool::detail {
+
+/// A client's connection to one server: a DEALER that queues nothing for a server that is not
+/// there, and a monitor that tells at once when the connection comes and goes. One thread.
+class Link {
+ public:
+  /// Throws `zmq::error_t` for an endpoint that makes no sense.
+  Link(zmq::context_t& context, const std::string& endpoint);
+  ~Link();
+  Link(const Link&) = delete;
+  Link& operator=(const Link&) = delete;
+
+  /// Both are to be polled for reading.
+  [[nodiscard]] zmq::socket_t& socket() { return socket_; }
+  [[nodiscard]] zmq::socket_t& monitor() { return monitor_; }
+  [[nodiscard]] const std::string& endpoint() const { return endpoint_; }
+
+  /// False when the message could not be handed over now: not connected, or too many wait.
+  bool send(const std::string& header, zmq::message_t& body);
+  bool send(const std::string& header, const std::string& body);
+  /// Frames of the next message (at most 2, 3 when there were more), or nothing.
+  std::vector<zmq::message_t> receive();
+  enum class Change { kConnected, kDisconnected };
+  /// The next change of the connection, or nothing.
+  std::optional<Change> next_change();
+
+ private:
+  std::string endpoint_;
+  zmq::socket_t socket_, monitor_;
+};
+
+}  // namespace rookery::retriever_pool::detail

@@ -1,0 +1,49 @@
+#include "retriever_pool/documents.hpp"
+
+#include <stdexcept>
+#include <string>
+
+namespace rookery::retriever_pool {
+namespace {
+
+std::int64_t row_of(const index_tools::SnapshotShard& shard, const Hit& hit) {
+  const auto row = shard.row_of(hit.id);
+  if (!row) throw std::logic_error("shard has no passage " + std::to_string(hit.id));
+  return *row;
+}
+
+}  // namespace
+
+Document make_document(const index_tools::SnapshotShard& shard, const Hit& hit,
+                       const DocumentFields& fields) {
+  Document document;
+  document.id = hit.id;
+  document.score = hit.score;
+  if (!fields.passages && !fields.vectors) return document;
+  const std::int64_t row = row_of(shard, hit);
+  if (fields.passages) {
+    const index_tools::PassageView passage = shard.passage(row);
+    document.source_id = passage.source_id;
+    document.title = passage.title;
+    document.text = passage.text;
+  }
+  if (fields.vectors) {
+    const auto vector = shard.vectors().subspan(static_cast<std::size_t>(row * shard.dimension()),
+                                                static_cast<std::size_t>(shard.dimension()));
+    document.vector.assign(vector.begin(), vector.end());
+  }
+  return document;
+}
+
+std::int64_t document_bytes(const index_tools::SnapshotShard& shard, const Hit& hit,
+                            const DocumentFields& fields) {
+  std::int64_t bytes = std::int64_t{sizeof(Hit)};
+  if (fields.vectors) bytes += std::int64_t{shard.dimension()} * 4;
+  if (fields.passages) {
+    const index_tools::PassageView passage = shard.passage(row_of(shard, hit));
+    bytes += std::ssize(passage.source_id) + std::ssize(passage.title) + std::ssize(passage.text);
+  }
+  return bytes;
+}
+
+}  // namespace rookery::retriever_pool

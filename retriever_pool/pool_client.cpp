@@ -1,0 +1,74 @@
+#include <atomic>
+#include <memory>
+#include <span>
+
+#include "base/error.hpp"
+#include "retriever_pool/answer_merge.hpp"
+#include "retriever_pool/detail/client_loop.hpp"
+#include "retriever_pool/retriever.hpp"
+#include "retriever_pool/shard_index.hpp"
+
+namespace rookery::retriever_pool {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::microseconds;
+
+class PoolClient final : public Retriever {
+ public:
+  explicit PoolClient(const PoolClientOptions& options) : loop_(options) {
+    if (!loop_.wait_for_view(options.connect_timeout)) {
+      throw base::UserError(options.head + ": expected a head that answers within " +
+                            std::to_string(options.connect_timeout.count()) +
+                            " ms, got no routing view; is the colony up? see rookery status");
+    }
+  }
+
+  RetrievalAnswer retrieve(const RetrievalRequest& request) override {
+    const auto begin = Clock::now();
+    const std::int32_t dimension = loop_.index().dimension;
+    if (dimension < 1) {
+      throw RetrievalError(RetrievalFault::kUnavailable, "the colony serves no index yet");
+    }
+    check_queries(request.queries, request.k, dimension);
+    const std::string body = wire::encode_query(request, dimension);
+    auto call = std::make_shared<detail::PoolCall>();  // shared: the loop may outlast our patience
+    call->serial = next_serial_.fetch_add(1);
+    call->deadline = begin + request.deadline;
+    call->body.rebuild(body.data(), body.size());
+    call->batch =
+        static_cast<std::uint32_t>(request.queries.size() / static_cast<std::size_t>(dimension));
+    call->k = static_cast<std::uint32_t>(request.k);
+    call->shape = {request.want_passages, request.want_vectors, dimension};
+    loop_.submit(call);
+
+    std::unique_lock lock(call->mutex);
+    call->finished.wait(lock, [&] { return call->done; });  // the loop keeps the deadline
+    if (call->error) throw RetrievalError(*call->error);
+    RetrievalAnswer answer = merge_answers(std::move(call->answers), request.k);
+    answer.generation = call->generation;
+    answer.attempts = call->attempts;
+    answer.total_time = std::chrono::duration_cast<microseconds>(Clock::now() - begin);
+    return answer;
+  }
+
+  IndexDescription description() override { return loop_.index(); }
+
+ private:
+  detail::ClientLoop loop_;
+  std::atomic<std::uint64_t> next_serial_ = 1;
+};
+
+}  // namespace
+
+std::unique_ptr<Retriever> open_pool_client(const PoolClientOptions& options) {
+  try {
+    return std::make_unique<PoolClient>(options);
+  } catch (const zmq::error_t& error) {
+    throw base::UserError(
+        options.head +
+        ": expected a head's endpoint such as tcp://127.0.0.1:7071, got: " + error.what());
+  }
+}
+
+}  // namespace rookery::retriever_pool

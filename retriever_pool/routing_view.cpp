@@ -1,0 +1,181 @@
+#include "retriever_pool/routing_view.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <stdexcept>
+#include <utility>
+
+namespace rookery::retriever_pool {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::size_t kMembersMax = 65536;
+constexpr std::array kStates = {
+    std::pair{ReplicaState::kJoining, "joining"}, std::pair{ReplicaState::kLoading, "loading"},
+    std::pair{ReplicaState::kReady, "ready"}, std::pair{ReplicaState::kDraining, "draining"},
+    std::pair{ReplicaState::kGone, "gone"}};
+
+[[noreturn]] void refuse(const std::string& what) {
+  throw std::invalid_argument("routing view: " + what);
+}
+
+const Json& member(const Json& object, const char* key) {
+  if (!object.is_object() || !object.contains(key)) refuse(std::string("no ") + key);
+  return object[key];
+}
+
+std::string text_of(const Json& object, const char* key) {
+  const Json& value = member(object, key);
+  if (!value.is_string()) refuse(std::string(key) + ": expected text");
+  return value.get<std::string>();
+}
+
+template <typename T>
+T number_of(const Json& object, const char* key, T low, T high) {
+  const Json& value = member(object, key);
+  if (value.is_number_unsigned()) {
+    const auto number = value.get<std::uint64_t>();
+    if (std::cmp_greater_equal(number, low) && std::cmp_less_equal(number, high)) {
+      return static_cast<T>(number);
+    }
+  } else if (value.is_number_integer()) {
+    const auto number = value.get<std::int64_t>();
+    if (std::cmp_greater_equal(number, low) && std::cmp_less_equal(number, high)) {
+      return static_cast<T>(number);
+    }
+  }
+  refuse(std::string(key) + ": expected an integer in [" + std::to_string(low) + ", " +
+         std::to_string(high) + "], got " + value.dump().substr(0, 40));
+}
+
+template <typename T>
+T count_of(const Json& object, const char* key) {
+  return number_of<T>(object, key, 0, std::numeric_limits<T>::max());
+}
+
+ReplicaState state_of(const std::string& name) {
+  for (const auto& [state, text] : kStates) {
+    if (name == text) return state;
+  }
+  refuse("state: expected joining, loading, ready, draining or gone, got '" + name + "'");
+}
+
+Json index_json(const IndexDescription& index) {
+  return {{"generation", index.generation},     {"metric", index.metric},
+          {"encoder_hash", index.encoder_hash}, {"encoder_name", index.encoder_name},
+          {"pooling", index.pooling},           {"normalised", index.normalised},
+          {"dimension", index.dimension},       {"shards", index.shards},
+          {"passages", index.passages},         {"sources", index.sources}};
+}
+
+IndexDescription read_index(const Json& json) {
+  IndexDescription index;
+  index.generation = text_of(json, "generation");
+  index.metric = text_of(json, "metric");
+  index.encoder_hash = text_of(json, "encoder_hash");
+  index.encoder_name = text_of(json, "encoder_name");
+  index.pooling = text_of(json, "pooling");
+  const Json& normalised = member(json, "normalised");
+  if (!normalised.is_boolean()) refuse("normalised: expected true or false");
+  index.normalised = normalised.get<bool>();
+  index.dimension = number_of<std::int32_t>(json, "dimension", 0, 65536);
+  index.shards = number_of<std::int32_t>(json, "shards", 0, 65536);
+  index.passages = count_of<std::int64_t>(json, "passages");
+  index.sources = count_of<std::int64_t>(json, "sources");
+  return index;
+}
+
+Json replica_json(const ReplicaView& replica) {
+  return {{"shard", replica.shard},
+          {"replica", replica.replica},
+          {"node", replica.node},
+          {"endpoint", replica.endpoint},
+          {"state", to_string(replica.state)},
+          {"generation", replica.generation},
+          {"pid", replica.pid},
+          {"queue", replica.queue},
+          {"served", replica.served},
+          {"restarts", replica.restarts},
+          {"host", replica.host}};
+}
+
+ReplicaView read_replica(const Json& json) {
+  ReplicaView replica;
+  replica.shard = number_of<std::int32_t>(json, "shard", 0, 65535);
+  replica.replica = number_of<std::int32_t>(json, "replica", 0, 65535);
+  replica.node = text_of(json, "node");
+  replica.endpoint = text_of(json, "endpoint");
+  replica.state = state_of(text_of(json, "state"));
+  replica.generation = text_of(json, "generation");
+  replica.pid = count_of<std::int64_t>(json, "pid");
+  replica.queue = count_of<std::int64_t>(json, "queue");
+  replica.served = count_of<std::int64_t>(json, "served");
+  replica.restarts = count_of<std::int32_t>(json, "restarts");
+  replica.host = text_of(json, "host");
+  return replica;
+}
+
+std::vector<std::int32_t> ready_replicas(const RoutingView& view) {
+  std::vector<std::int32_t> ready(static_cast<std::size_t>(std::max(view.shards, 0)), 0);
+  for (const ReplicaView& replica : view.members) {
+    if (replica.state == ReplicaState::kReady && replica.generation == view.index.generation &&
+        replica.shard >= 0 && replica.shard < view.shards) {
+      ++ready[static_cast<std::size_t>(replica.shard)];
+    }
+  }
+  return ready;
+}
+
+}  // namespace
+
+std::string to_string(ReplicaState state) {
+  for (const auto& [known, text] : kStates) {
+    if (known == state) return text;
+  }
+  return "gone";
+}
+
+std::string RoutingView::to_json() const {
+  Json json = {{"colony", colony},     {"term", term},
+               {"epoch", epoch},       {"shards", shards},
+               {"replicas", replicas}, {"index", index_json(index)},
+               {"snapshot", snapshot}, {"members", Json::array()}};
+  for (const ReplicaView& replica : members) json["members"].push_back(replica_json(replica));
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+RoutingView RoutingView::from_json(const std::string& text) {
+  const Json json = Json::parse(text, nullptr, false);
+  if (json.is_discarded()) refuse("expected JSON");
+  RoutingView view;
+  view.colony = text_of(json, "colony");
+  view.term = count_of<std::uint64_t>(json, "term");
+  view.epoch = count_of<std::uint64_t>(json, "epoch");
+  view.shards = number_of<std::int32_t>(json, "shards", 0, 65536);
+  view.replicas = number_of<std::int32_t>(json, "replicas", 0, 65536);
+  view.index = read_index(member(json, "index"));
+  view.snapshot = text_of(json, "snapshot");
+  const Json& members = member(json, "members");
+  if (!members.is_array() || members.size() > kMembersMax) {
+    refuse("members: expected a list of at most 65536");
+  }
+  for (const Json& replica : members) view.members.push_back(read_replica(replica));
+  return view;
+}
+
+bool RoutingView::serves_all_shards() const {
+  const auto ready = ready_replicas(*this);
+  return !ready.empty() && std::all_of(ready.begin(), ready.end(), [](auto n) { return n > 0; });
+}
+
+bool RoutingView::complete() const {
+  const auto ready = ready_replicas(*this);
+  return !ready.empty() &&
+         std::all_of(ready.begin(), ready.end(), [this](auto n) { return n >= replicas; });
+}
+
+}  // namespace rookery::retriever_pool

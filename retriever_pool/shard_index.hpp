@@ -1,0 +1,50 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "index_tools/snapshot.hpp"
+#include "retriever_pool/exact_kernel.hpp"
+#include "retriever_pool/retriever.hpp"
+#include "retriever_pool/search_team.hpp"
+
+namespace rookery::retriever_pool {
+
+/// Queries that are searched together.
+struct SearchBatch {
+  std::span<const float> queries;  ///< `[batch, dimension]`, row-major
+  std::int32_t k = 5;              ///< hits per query, [1, 1024]
+  std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
+};
+
+/// Row i answers query i, best first; shorter than k where the shard is small.
+using HitRows = std::vector<std::vector<Hit>>;
+
+/// One immutable part of the corpus. `search` may run on many threads at once.
+class ShardIndex {
+ public:
+  virtual ~ShardIndex() = default;
+  [[nodiscard]] virtual std::int32_t dimension() const = 0;
+  [[nodiscard]] virtual std::int64_t count() const = 0;
+  /// Throws `RetrievalError`: kInvalid for what `check_queries` refuses, kDeadline when the
+  /// deadline came first.
+  [[nodiscard]] virtual HitRows search(const SearchBatch& batch) const = 0;
+};
+
+/// Exact search over a shard's vectors, split by row ranges among the threads of `team` (law 1).
+/// Throws `UserError` naming the row when ids do not rise or a vector holds NaN, infinity or
+/// overflows.
+std::unique_ptr<ShardIndex> make_exact_index(
+    std::shared_ptr<const index_tools::SnapshotShard> shard, Metric metric,
+    std::shared_ptr<SearchTeam> team);
+
+/// Refuses with `RetrievalError` (kInvalid), naming what was expected and what came: an empty
+/// batch, more than `kBatchMax` queries, another dimension, NaN or infinity (by row), a k outside
+/// [1, 1024].
+void check_queries(std::span<const float> queries, std::int32_t k, std::int32_t dimension);
+
+}  // namespace rookery::retriever_pool

@@ -1,0 +1,218 @@
+#include "retriever_pool/view_server.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <list>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <zmq.hpp>
+
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "retriever_pool/detail/sockets.hpp"
+#include "retriever_pool/wire_bodies.hpp"
+
+namespace rookery::retriever_pool {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+constexpr std::size_t kWaitersMax = 4096;
+constexpr std::chrono::microseconds kWaitMax = std::chrono::seconds(60);
+constexpr milliseconds kRetryAfter{500};
+constexpr std::int64_t kRequestBytesMax = 8192;
+constexpr std::int64_t kViewBytesMax = 64 << 20;
+
+}  // namespace
+
+struct ViewServer::Impl {
+  struct Waiter {
+    std::string client;
+    wire::RequestId request;
+    wire::ViewRequestBody known;
+    Clock::time_point until;
+  };
+
+  explicit Impl(const std::string& bind) : router(context, zmq::socket_type::router) {
+    detail::configure(router, {100, 64, kRequestBytesMax});
+    router.set(zmq::sockopt::router_mandatory, true);
+    bound = detail::bind_or_explain(router, bind);
+    thread = std::thread([this] { loop(); });
+  }
+
+  ~Impl() {
+    closing = true;
+    doorbell.ring();
+    thread.join();
+  }
+
+  void publish(const RoutingView& next) {
+    {
+      const std::lock_guard lock(mutex);
+      view = {{next.term, next.epoch}, next.to_json()};
+    }
+    doorbell.ring();
+  }
+
+  void loop() {
+    std::vector<zmq::pollitem_t> items = {{router.handle(), 0, ZMQ_POLLIN, 0},
+                                          {nullptr, doorbell.descriptor(), ZMQ_POLLIN, 0}};
+    while (!closing) {
+      zmq::poll(items, next_wait());
+      doorbell.clear();
+      while (receive_one()) {
+      }
+      answer_waiters();
+    }
+    router.close();
+  }
+
+  [[nodiscard]] milliseconds next_wait() const {
+    if (waiters.empty()) return milliseconds(-1);
+    auto until = Clock::time_point::max();
+    for (const Waiter& waiter : waiters) until = std::min(until, waiter.until);
+    return std::max(std::chrono::ceil<milliseconds>(until - Clock::now()), milliseconds(0));
+  }
+
+  bool receive_one() {
+    const auto frames = detail::receive_waiting(router, 3);
+    if (frames.empty()) return false;
+    const std::string client = frames[0].to_string();
+    wire::RequestId request;
+    try {
+      if (frames.size() != 3) {
+        throw wire::WireError(wire::ErrorCode::kMalformed, "expected two frames, header and body");
+      }
+      const wire::Header header = wire::decode_header(detail::bytes_of(frames[1]));
+      request = header.request;
+      wire::check_body(header, detail::bytes_of(frames[2]));
+      if (header.type == wire::Type::kPing) {
+        send(client, request, wire::Type::kPong, wire::encode_pong({waiters.size(), 0, 0}));
+      } else if (header.type == wire::Type::kViewRequest) {
+        wait_for_news({client, request, wire::decode_view_request(detail::bytes_of(frames[2])),
+                       Clock::now() + std::chrono::microseconds(std::min<std::uint64_t>(
+                                          header.remaining_us,
+                                          static_cast<std::uint64_t>(kWaitMax.count())))});
+      } else {
+        throw wire::WireError(wire::ErrorCode::kMalformed, "expected a view request or a ping");
+      }
+    } catch (const wire::WireError& error) {
+      send(client, request, wire::Type::kError,
+           wire::encode_error({error.code(), 0, error.what()}));
+    }
+    return true;
+  }
+
+  void wait_for_news(Waiter waiter) {
+    // A client has one question open at a time: a new one replaces what it asked before.
+    std::erase_if(waiters, [&](const Waiter& w) { return w.client == waiter.client; });
+    if (waiters.size() >= kWaitersMax) {
+      send(waiter.client, waiter.request, wire::Type::kError,
+           wire::encode_error({wire::ErrorCode::kOverloaded,
+                               static_cast<std::uint32_t>(kRetryAfter.count()),
+                               "too many clients wait for a view"}));
+      return;
+    }
+    waiters.push_back(std::move(waiter));
+  }
+
+  void answer_waiters() {
+    std::optional<View> now;
+    {
+      const std::lock_guard lock(mutex);
+      now = view;
+    }
+    std::erase_if(waiters, [&](const Waiter& waiter) {
+      const bool news = now && now->stamp > std::pair{waiter.known.term, waiter.known.epoch};
+      if (!news && waiter.until > Clock::now()) return false;
+      send(waiter.client, waiter.request, wire::Type::kViewAnswer, news ? now->json : "");
+      return true;
+    });
+  }
+
+  void send(const std::string& client, wire::RequestId request, wire::Type type,
+            const std::string& body) {
+    wire::Header header;
+    header.type = type;
+    header.request = request;
+    try {
+      if (!router.send(zmq::buffer(client), zmq::send_flags::sndmore | zmq::send_flags::dontwait)) {
+        return;  // the client does not read: it will ask again
+      }
+      router.send(zmq::buffer(wire::encode_header(header, detail::bytes_of(body))),
+                  zmq::send_flags::sndmore);
+      router.send(zmq::buffer(body), zmq::send_flags::none);
+    } catch (const zmq::error_t& error) {
+      if (error.num() != EHOSTUNREACH) {
+        base::logger("retriever_pool")->warn("routing view not sent: {}", error.what());
+      }
+    }
+  }
+
+  struct View {
+    std::pair<std::uint64_t, std::uint64_t> stamp;  // term, epoch
+    std::string json;
+  };
+
+  std::mutex mutex;  // guards view
+  std::optional<View> view;
+  std::atomic<bool> closing = false;
+  detail::Doorbell doorbell;
+  std::list<Waiter> waiters;  // of the thread
+  zmq::context_t context;
+  zmq::socket_t router;
+  std::string bound;
+  std::thread thread;
+};
+
+ViewServer::ViewServer(const std::string& bind) : impl_(std::make_unique<Impl>(bind)) {}
+ViewServer::~ViewServer() = default;
+std::string ViewServer::endpoint() const { return impl_->bound; }
+void ViewServer::publish(const RoutingView& view) { impl_->publish(view); }
+
+RoutingView fetch_view(const std::string& head, milliseconds timeout) {
+  zmq::context_t context;
+  zmq::socket_t socket(context, zmq::socket_type::dealer);
+  detail::configure(socket, {0, 16, kViewBytesMax});
+  try {
+    socket.connect(head);
+  } catch (const zmq::error_t& error) {
+    throw base::UserError(
+        head + ": expected a head's endpoint such as tcp://127.0.0.1:7071, got: " + error.what());
+  }
+  const auto until = Clock::now() + timeout;
+  const std::string body = wire::encode_view_request({0, 0});
+  wire::Header header;
+  header.type = wire::Type::kViewRequest;
+  header.request = {0, 1};
+  header.remaining_us = static_cast<std::uint64_t>(std::max<std::int64_t>(
+      0, std::chrono::duration_cast<std::chrono::microseconds>(timeout).count()));
+  socket.send(zmq::buffer(wire::encode_header(header, detail::bytes_of(body))),
+              zmq::send_flags::sndmore);
+  socket.send(zmq::buffer(body), zmq::send_flags::none);
+  while (true) {
+    const auto left = std::chrono::ceil<milliseconds>(until - Clock::now());
+    std::vector<zmq::pollitem_t> items = {{socket.handle(), 0, ZMQ_POLLIN, 0}};
+    if (left.count() <= 0 || zmq::poll(items, left) == 0) {
+      throw base::UserError(head + ": expected a head that answers within " +
+                            std::to_string(timeout.count()) +
+                            " ms, got no routing view; is the colony up? see rookery status");
+    }
+    const auto frames = detail::receive_waiting(socket, 2);
+    try {
+      if (frames.size() != 2) continue;
+      const wire::Header answer = wire::decode_header(detail::bytes_of(frames[0]));
+      wire::check_body(answer, detail::bytes_of(frames[1]));
+      if (answer.type != wire::Type::kViewAnswer || frames[1].size() == 0) continue;
+      return RoutingView::from_json(frames[1].to_string());
+    } catch (const wire::WireError& error) {
+      throw base::UserError(head + ": expected a head of a colony, got: " + error.what());
+    } catch (const std::invalid_argument& error) {
+      throw base::UserError(head + ": expected a head of a colony, got: " + error.what());
+    }
+  }
+}
+
+}  // namespace rookery::retriever_pool
