@@ -1,0 +1,17 @@
+#include <CLI/CLI.hpp>
+
+#include "launch/commands.hpp"
+#include "launch/commands/bench_query.hpp"
+#include "launch/commands/bench_ralm.hpp"
+
+namespace rookery::launch {
+
+void add_bench_command(CLI::App& app) {
+  CLI::App* bench = app.add_subcommand("bench", "Measure a part of the system");
+  bench->require_subcommand(1);
+  bench->footer("Example: rookery bench query wiki --queries 2000");
+  add_bench_query(*bench);
+  add_bench_ralm(*bench);
+}
+
+}  // namespace rookery::launch
