@@ -168,19 +168,17 @@ void refuse(Channel& channel, int status, const std::string& why) {
 }
 
 /// Answers what could not be parsed; silent where nobody waits for an answer.
-void answer_bad_request(Channel& channel, beast::error_code error, bool begun,
+void answer_bad_request(Channel& channel, beast::error_code error,
                         const HttpServerOptions& options) {
   if (error == http::error::body_limit) {
     return refuse(channel, 413,
                   "the body is longer than " + std::to_string(options.body_bytes_max) + " bytes");
   }
   if (error == http::error::header_limit) return refuse(channel, 431, "the headers are too long");
-  if (error == beast::error::timeout) {
-    if (begun) refuse(channel, 408, "the request did not come in time");
-    return;
-  }
-  if (error.category() == beast::error_code(http::error::bad_method).category() &&
-      error != http::error::end_of_stream && error != http::error::partial_message) {
+  // After a time-out Beast has closed the socket already, and there is nobody to answer.
+  const auto& parse_errors = beast::error_code(http::error::bad_method).category();
+  if (error.category() == parse_errors && error != http::error::end_of_stream &&
+      error != http::error::partial_message) {
     refuse(channel, 400, "not a valid HTTP request: " + error.message());
   }
 }
@@ -201,7 +199,7 @@ bool serve_request(Channel& channel, const HttpServerOptions& options, const Htt
         [&](auto done) { http::async_read(channel.stream, channel.buffer, parser, done); });
   }
   if (error) {
-    answer_bad_request(channel, error, parser.got_some() || channel.buffer.size() > 0, options);
+    answer_bad_request(channel, error, options);
     return false;
   }
 
