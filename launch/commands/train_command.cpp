@@ -1,0 +1,186 @@
+#include <arpa/inet.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "actors/colony_folder.hpp"
+#include "base/error.hpp"
+#include "base/stop_signal.hpp"
+#include "base/subprocess.hpp"
+#include "launch/colony_config.hpp"
+#include "launch/commands.hpp"
+
+namespace rookery::launch {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int kInterrupted = 130;
+/// What a rank gets after Ctrl-C or another rank's end: it finishes its step and saves.
+constexpr auto kGrace = 120s;
+
+struct TrainCommand {
+  std::string config, pool, index, checkpoint, json;
+  int nproc = 0;
+  std::int64_t steps = -1, seed = -1;
+  bool resume = false;
+};
+
+/// A port that was free a moment ago; rank 0 binds it next.
+std::string free_port() {
+  const int socket_fd = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  const bool bound = socket_fd >= 0 &&
+                     ::bind(socket_fd, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
+                     ::getsockname(socket_fd, reinterpret_cast<sockaddr*>(&address), &size) == 0;
+  if (socket_fd >= 0) ::close(socket_fd);
+  if (!bound) throw base::UserError("train: no free port on 127.0.0.1 for the ranks to meet at");
+  return std::to_string(ntohs(address.sin_port));
+}
+
+std::string environment_or(const char* name, const std::string& otherwise) {
+  const char* value = std::getenv(name);
+  return value == nullptr || *value == '\0' ? otherwise : value;
+}
+
+/// `rookery-torch train CONFIG …` with everything resolved that only this executable can resolve.
+std::vector<std::string> rank_command(const TrainCommand& options, const ColonyConfig& config) {
+  const std::filesystem::path program = base::executable_folder() / "rookery-torch";
+  if (!std::filesystem::exists(program)) {
+    throw base::UserError(program.string() +
+                          ": not found; training needs libtorch: configure with "
+                          "-DROOKERY_TORCH=ON and build again");
+  }
+  std::string pool = options.pool.empty() ? config.train.pool : options.pool;
+  if (pool != "embedded") {
+    pool = actors::head_routing_endpoint(pool == "colony" ? config.colony : pool);
+  }
+  std::vector<std::string> command = {program.string(), "train", options.config, "--pool", pool};
+  const auto add = [&](const char* name, const std::string& value) {
+    if (!value.empty()) command.insert(command.end(), {name, value});
+  };
+  add("--index", options.index);
+  add("--checkpoint", options.checkpoint);
+  add("--json", options.json);
+  if (options.steps >= 0) add("--steps", std::to_string(options.steps));
+  if (options.seed >= 0) add("--seed", std::to_string(options.seed));
+  if (options.resume) command.emplace_back("--resume");
+  return command;
+}
+
+/// Starts the ranks and watches them: the first that fails ends the others, and its code is ours.
+int run_ranks(const std::vector<std::string>& command, int ranks, int threads) {
+  const base::StopSignal stop;
+  const std::string address = environment_or("MASTER_ADDR", "127.0.0.1");
+  const std::string port = environment_or("MASTER_PORT", free_port());
+  std::vector<base::Subprocess> children;
+  for (int rank = 0; rank < ranks; ++rank) {
+    base::SubprocessOptions options;
+    options.command = command;
+    options.environment = {{"RANK", std::to_string(rank)},
+                           {"WORLD_SIZE", std::to_string(ranks)},
+                           {"LOCAL_RANK", std::to_string(rank)},
+                           {"MASTER_ADDR", address},
+                           {"MASTER_PORT", port},
+                           {"OMP_NUM_THREADS", std::to_string(threads)}};
+    // A group of its own, so that Ctrl-C reaches the ranks through us and once only.
+    options.new_session = true;
+    children.emplace_back(std::move(options));
+  }
+  std::vector<std::optional<base::ExitCode>> ended(children.size());
+  std::optional<base::ExitCode> first_failure;
+  bool asked = false;
+  auto deadline = std::chrono::steady_clock::time_point::max();
+  const auto ask_all_to_end = [&](int number, std::chrono::seconds grace) {
+    for (std::size_t i = 0; i < children.size(); ++i) {
+      if (!ended[i]) children[i].signal(number);
+    }
+    deadline = std::chrono::steady_clock::now() + grace;
+    asked = true;
+  };
+  for (;;) {
+    bool all = true;
+    for (std::size_t i = 0; i < children.size(); ++i) {
+      if (ended[i]) continue;
+      ended[i] = children[i].poll();
+      if (!ended[i]) {
+        all = false;
+      } else if (*ended[i] != 0 && !first_failure) {
+        first_failure = *ended[i];
+        if (*ended[i] > 128) {
+          std::fprintf(stderr,
+                       "train: rank %zu was killed by signal %d; go on from the last checkpoint "
+                       "with --resume\n",
+                       i, *ended[i] - 128);
+        }
+        // The others notice by themselves within a moment, and say what they lost.
+        if (!asked) deadline = std::chrono::steady_clock::now() + 10s;
+      }
+    }
+    if (all) break;
+    if (std::chrono::steady_clock::now() > deadline) ask_all_to_end(SIGKILL, 10s);
+    if (stop.requested() && !asked) {
+      std::fprintf(stderr, "\ntrain: stopping after this step, with a checkpoint\n");
+      ask_all_to_end(SIGTERM, kGrace);
+    }
+    if (asked) {
+      children.front().wait(50ms);
+    } else {
+      stop.wait(50ms);
+    }
+  }
+  if (stop.requested()) return kInterrupted;
+  return first_failure.value_or(0);
+}
+
+int run_train(const TrainCommand& options) {
+  const ColonyConfig config = ColonyConfig::load(options.config);
+  const std::vector<std::string> command = rank_command(options, config);
+  // Under torchrun or Slurm we are one rank already.
+  if (std::getenv("RANK") != nullptr && std::getenv("WORLD_SIZE") != nullptr) {
+    base::SubprocessOptions child;
+    child.command = command;
+    return base::Subprocess(std::move(child)).wait();
+  }
+  const int ranks = options.nproc > 0 ? options.nproc : config.train.nproc;
+  return run_ranks(command, ranks, config.train.threads);
+}
+
+}  // namespace
+
+void add_train_command(CLI::App& app) {
+  auto options = std::make_shared<TrainCommand>();
+  auto* command = app.add_subcommand(
+      "train", "Fine-tunes a RAG model over the pool, in one process a rank (needs rookery-torch)");
+  command->add_option("config", options->config, "The colony's YAML file")->required();
+  command->add_option("--nproc", options->nproc, "Ranks on this host (train.nproc)")
+      ->check(CLI::Range(1, 64));
+  command->add_option("--pool", options->pool,
+                      "embedded, colony, a colony's name or tcp://HOST:PORT (train.pool)");
+  command->add_option("--index", options->index, "Snapshot for --pool embedded (index.path)");
+  command->add_option("--checkpoint", options->checkpoint, "Folder to write (train.checkpoint)");
+  command->add_option("--steps", options->steps, "Optimizer steps in all (train.steps)")
+      ->check(CLI::Range(0, 100'000'000));
+  command->add_option("--seed", options->seed, "train.seed")->check(CLI::NonNegativeNumber);
+  command->add_flag("--resume", options->resume, "Go on from the checkpoint, bit for bit");
+  command->add_option("--json", options->json, "Write figures of the run to this file");
+  command->footer("Example: rookery train configs/wiki.yaml --nproc 2");
+  command->callback([options] {
+    if (const int code = run_train(*options); code != 0) throw CLI::RuntimeError(code);
+  });
+}
+
+}  // namespace rookery::launch

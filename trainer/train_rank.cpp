@@ -1,0 +1,104 @@
+#include "trainer/train_rank.hpp"
+
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "base/atomic_file.hpp"
+#include "base/error.hpp"
+#include "base/option_reader.hpp"
+#include "base/progress.hpp"
+#include "base/stop_signal.hpp"
+#include "index_tools/question_file.hpp"
+#include "trainer/patient_retriever.hpp"
+#include "trainer/training_run.hpp"
+
+namespace rookery::trainer {
+namespace {
+
+constexpr int kInterrupted = 130;
+
+/// The sections a trainer needs; `rookery train` has checked the rest of the file already.
+TrainOptions read_options(const RankRunOptions& run) {
+  base::OptionReader root = base::OptionReader::from_file(run.config);
+  TrainOptions options = TrainOptions::from_options(root.section("train"));
+  root.section("index").read("path", options.index);
+  if (!run.pool.empty()) options.pool = run.pool;
+  if (!run.index.empty()) options.index = run.index;
+  if (!run.checkpoint.empty()) options.checkpoint = run.checkpoint;
+  if (run.steps >= 0) options.steps = static_cast<std::int32_t>(run.steps);
+  if (run.seed >= 0) options.seed = run.seed;
+  options.validate();
+  return options;
+}
+
+engine::EncoderIdentity identity_of(const engine::Checkpoint& encoder) {
+  const auto config = engine::BertConfig::from_checkpoint(encoder);
+  return {.name = encoder.path.filename().string(),
+          .model_hash = encoder.sha256,
+          .trained_against = trained_against(encoder),
+          .dimension = config.hidden,
+          .pooling = config.pooling,
+          .normalised = config.normalised,
+          .tokens_max = config.tokens_max};
+}
+
+}  // namespace
+
+int run_rank(const RankRunOptions& run) {
+  const base::StopSignal stop;
+  const TrainOptions options = read_options(run);
+  at::set_num_threads(options.threads);
+  at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
+  const RankOptions rank_options = RankOptions::from_environment(options.group_timeout);
+  const bool speaks = rank_options.rank == 0;
+
+  auto questions = index_tools::read_questions(options.train);
+  PatientRetriever retriever(open_retriever(options.pool, options.index.string(), options.threads),
+                             {.wait = options.retrieval_wait, .pause = {}});
+  std::optional<TrainingCheckpoint> resumed;
+  engine::Checkpoint encoder, generator;
+  if (run.resume) {
+    resumed = load_training_checkpoint(options.checkpoint);
+    encoder = std::move(resumed->question_encoder);
+    generator = std::move(resumed->generator);
+  } else {
+    encoder = engine::load_checkpoint(resolve_part(options.question_encoder, "question_encoder"));
+    generator = engine::load_checkpoint(resolve_part(options.generator, "generator"));
+  }
+  check_encoder_fits(retriever.description(), identity_of(encoder));
+
+  ProcessGroup group(rank_options);
+  TrainingRun training({.options = options,
+                        .group = &group,
+                        .retriever = &retriever,
+                        .questions = std::move(questions)},
+                       encoder, generator);
+  if (resumed) training.resume(*resumed);
+  // The models hold copies by now.
+  encoder = {};
+  generator = {};
+  resumed.reset();
+
+  std::unique_ptr<base::Progress> progress;
+  if (speaks) {
+    progress = std::make_unique<base::Progress>("train", training.total_steps(), "steps");
+  }
+  const TrainReport report = training.run(
+      [&](const StepFigures& figures) {
+        if (!speaks) return;
+        progress->update(figures.step, figures.line(group.ranks()));
+      },
+      [&] { return stop.requested(); });
+  if (speaks) {
+    progress->finish(report.steps.empty() ? "" : report.steps.back().line(group.ranks()));
+    if (!run.json.empty()) base::write_file_atomically(run.json, report.to_json());
+    std::fprintf(stderr, "checkpoint: %s (step %zu, loss %.3f)\n", report.checkpoint.c_str(),
+                 report.losses.size(), report.losses.empty() ? 0.0 : report.losses.back());
+  }
+  const bool complete = static_cast<std::int64_t>(report.losses.size()) == training.total_steps();
+  return complete ? 0 : kInterrupted;
+}
+
+}  // namespace rookery::trainer
