@@ -89,6 +89,7 @@ struct Answerer::Run {
   Answer answer;
   Utf8Stream utf8;
   std::size_t streamed_tokens = 0;
+  bool stream_text = true;
 
   void stream(const text::Tokenizer& tokenizer, std::span<const text::TokenId> verified,
               const AnswerSink& sink) {
@@ -99,7 +100,7 @@ struct Answerer::Run {
   }
   void send(const std::string& piece, const AnswerSink& sink) {
     answer.text += piece;
-    if (!piece.empty() && sink.text) sink.text(piece);
+    if (!piece.empty() && sink.text && stream_text) sink.text(piece);
   }
 };
 
@@ -176,7 +177,7 @@ Answer Answerer::answer(const Question& question, const AnswerSink& sink) {
     run(question, sink, first);
     return std::move(first.answer);
   } catch (const GenerationChanged&) {
-    if (first.streamed_tokens > 0) throw;  // someone has read tokens of the old generation
+    if (question.stream) throw;  // someone has read tokens of the old generation
   }
   Run second;
   second.begin = first.begin;
@@ -186,6 +187,7 @@ Answer Answerer::answer(const Question& question, const AnswerSink& sink) {
 
 void Answerer::run(const Question& question, const AnswerSink& sink, Run& run) {
   Answer& answer = run.answer;
+  run.stream_text = question.stream;
   const std::unique_ptr<Prompt> prompt = make_prompt(question);
   answer.prompt_tokens = static_cast<std::int32_t>(prompt->tokens(nullptr).size());
   RalmOptions ralm = options_.ralm;

@@ -27,6 +27,7 @@ struct Question {
   std::vector<text::ChatMessage> messages;  ///< the last one is the user's
   std::int32_t max_new_tokens = 128;
   std::optional<Speculation> speculation;  ///< unset: the answerer's
+  bool stream = true;  ///< someone reads the text as it grows; else it is wanted whole
 };
 
 /// Where the time of an answer went.
@@ -61,7 +62,8 @@ struct Answer {
 };
 
 struct AnswerSink {
-  /// Gets the verified text as it grows; may be empty. What it got is never taken back.
+  /// Gets the verified text as it grows (with `Question::stream`); may be empty. What it got is
+  /// never taken back.
   std::function<void(std::string_view text)> text;
   /// Asked between steps; true ends the answer with `kCancelled`. May be empty.
   std::function<bool()> cancelled;
@@ -97,8 +99,8 @@ class Answerer {
   /// Throws `UserError` when the encoder does not fit the index, naming both.
   Answerer(AnswererParts parts, AnswererOptions options);
   /// Throws `QuestionError`, or `retriever_pool::RetrievalError` when the pool does not answer.
-  /// When the index changes its generation before any text was streamed, the request is run again
-  /// from the start, once; later it throws `GenerationChanged`.
+  /// When the index changes its generation meanwhile, a question that is not streamed is run again
+  /// from the start, once; a streamed one throws `GenerationChanged`, since tokens were read.
   [[nodiscard]] Answer answer(const Question& question, const AnswerSink& sink);
   /// Refuses what `answer` would refuse before it starts, with the same errors.
   void check(const Question& question) const;

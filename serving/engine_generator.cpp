@@ -12,6 +12,11 @@ EngineGenerator::EngineGenerator(engine::Decoder& decoder, std::size_t sequences
 
 std::int32_t EngineGenerator::positions_max() const { return decoder_.config().positions; }
 
+void EngineGenerator::forget() {
+  slots_ = PrefixSlots(slots_.count());
+  for (engine::KvCache& cache : caches_) cache.truncate(0);
+}
+
 Continuation EngineGenerator::continue_greedily(std::span<const text::TokenId> input,
                                                 std::int32_t tokens_max) {
   if (input.empty() || tokens_max < 1 ||

@@ -18,6 +18,7 @@ class EngineGenerator final : public Generator {
   [[nodiscard]] Continuation continue_greedily(std::span<const text::TokenId> input,
                                                std::int32_t tokens_max) override;
   [[nodiscard]] std::int32_t positions_max() const override;
+  void forget() override;
 
  private:
   engine::Decoder& decoder_;

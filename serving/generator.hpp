@@ -26,6 +26,8 @@ class Generator {
   [[nodiscard]] virtual Continuation continue_greedily(std::span<const text::TokenId> input,
                                                        std::int32_t tokens_max) = 0;
   [[nodiscard]] virtual std::int32_t positions_max() const = 0;
+  /// Drops what is kept from former calls. Changes no answer; for measurements.
+  virtual void forget() {}
 };
 
 }  // namespace rookery::serving

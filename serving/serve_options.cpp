@@ -1,32 +1,19 @@
 #include "serving/serve_options.hpp"
 
-#include <optional>
-
-#include "base/error.hpp"
-
 namespace rookery::serving {
 namespace {
-
-/// The scalar at `key`, or nothing when a map stands there.
-std::optional<std::string> read_word(base::OptionReader& reader, const std::string& key) {
-  std::string word;
-  try {
-    reader.read(key, word);
-  } catch (const base::UserError&) {
-    return std::nullopt;
-  }
-  return word;
-}
 
 Speculation read_speculation(base::OptionReader& reader) {
   Speculation speculation;
   const std::string key = "speculation";
   if (!reader.has(key)) return speculation;
-  if (const std::optional<std::string> word = read_word(reader, key)) {
-    if (*word == "off") {
+  if (!reader.has_section(key)) {
+    std::string word;
+    reader.read(key, word);
+    if (word == "off") {
       speculation.stride = 0;
-    } else if (*word != "auto") {
-      reader.fail(key, "auto, off or a map {stride: 3, prefetch: 1}", *word);
+    } else if (word != "auto") {
+      reader.fail(key, "auto, off or a map {stride: 3, prefetch: 1}", "'" + word + "'");
     }
     return speculation;
   }

@@ -66,6 +66,7 @@ class HashGenerator final : public Generator {
     std::int32_t answered = -1;
     for (const text::TokenId id : input) {
       read += static_cast<char>(id);
+      if (id == kMarkToken) continue;
       answered = id == '?' ? 0 : (answered < 0 ? -1 : answered + 1);
     }
     while (static_cast<std::int32_t>(out.tokens.size()) < tokens_max) {
