@@ -1,0 +1,69 @@
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "base/http_server.hpp"
+#include "base/metrics.hpp"
+#include "base/stop_signal.hpp"
+#include "launch/commands.hpp"
+#include "launch/commands/serving_target.hpp"
+#include "serving/completions_api.hpp"
+#include "serving/serving_models.hpp"
+
+namespace rookery::launch {
+namespace {
+
+struct Serve {
+  std::string target, listen;
+};
+
+void run(const Serve& serve) {
+  const base::StopSignal stop;
+  ServingTarget target = open_serving_target(serve.target);
+  if (!serve.listen.empty()) target.options.listen = serve.listen;
+  serving::ServingModels models(target.options);
+  const auto answerer = models.make_answerer(target.retriever.get());
+
+  base::Metrics metrics;
+  serving::CompletionsApiOptions options;
+  options.model = target.options.generator;
+  options.max_new_tokens = target.options.max_new_tokens;
+  options.queue_requests_max = target.options.queue_requests_max;
+  serving::CompletionsApi api(*answerer, options, metrics);
+
+  base::HttpServerOptions http;
+  http.listen = target.options.listen;
+  // Room for those who wait, and for health checks and refusals beside them.
+  http.connections_max = target.options.queue_requests_max + 48;
+  const base::HttpServer server(http, [&](const base::HttpRequest& request,
+                                          base::HttpReply& reply) { api.handle(request, reply); });
+  std::printf(
+      "serving %s over %s\nhttp://%s/v1/chat/completions · /v1/completions · /v1/models · "
+      "/healthz · /metrics\nstop with Ctrl-C\n",
+      options.model.c_str(), target.pool.c_str(), server.address().c_str());
+  std::fflush(stdout);
+  while (!stop.wait(std::chrono::hours(1))) {
+  }
+}
+
+}  // namespace
+
+void add_serve_command(CLI::App& app) {
+  auto serve = std::make_shared<Serve>();
+  auto* command = app.add_subcommand(
+      "serve", "Serves completions over HTTP, in the format that OpenAI's clients speak");
+  command
+      ->add_option("TARGET", serve->target,
+                   "A colony's YAML file or name, or a snapshot's folder (searched in process)")
+      ->required();
+  command->add_option("--listen", serve->listen, "HOST:PORT instead of serve.listen");
+  command->footer(
+      "Example: rookery serve configs/wiki.yaml\n"
+      "  curl http://127.0.0.1:8080/v1/chat/completions -d '{\"model\": \"smollm2-135m\", "
+      "\"messages\": [{\"role\": \"user\", \"content\": \"What is a glacier?\"}]}'");
+  command->callback([serve] { run(*serve); });
+}
+
+}  // namespace rookery::launch
