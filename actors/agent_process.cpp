@@ -1,0 +1,156 @@
+#include "actors/agent_process.hpp"
+
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "actors/agent.hpp"
+#include "actors/colony_folder.hpp"
+#include "actors/detail/system.hpp"
+#include "actors/head_connector.hpp"
+#include "actors/placement.hpp"
+#include "actors/pool_options.hpp"
+#include "actors/process_identity.hpp"
+#include "actors/process_keeper.hpp"
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "base/thread_team.hpp"
+
+namespace rookery::actors {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+/// The command line of one node.
+base::SubprocessOptions node_command(const AgentOptions& options, const ColonyFolder& folder,
+                                     std::int32_t cores, const NodeSpec& spec, std::int32_t slots) {
+  const auto threads = spec.threads > 0 ? spec.threads : thread_share(cores, slots);
+  const auto listen = options.listen.empty() ? spec.listen : options.listen;
+  base::SubprocessOptions process;
+  process.command = {options.program.string(),
+                     "node",
+                     "--colony",
+                     folder.name(),
+                     "--index",
+                     spec.snapshot,
+                     "--shard",
+                     std::to_string(spec.shard),
+                     "--replica",
+                     std::to_string(spec.replica),
+                     "--name",
+                     spec.node,
+                     "--listen",
+                     listen,
+                     "--threads",
+                     std::to_string(threads),
+                     "--queue-requests-max",
+                     std::to_string(spec.queue_requests_max),
+                     "--queue-bytes-max",
+                     std::to_string(spec.queue_bytes_max),
+                     "--batch-queries-max",
+                     std::to_string(spec.batch_queries_max),
+                     "--head-timeout",
+                     "0"};
+  if (!options.head.empty()) {
+    process.command.insert(process.command.end(), {"--head", options.head});
+  }
+  // Whoever started the colony has allowed this address.
+  if (!is_loopback(listen)) process.command.emplace_back("--insecure");
+  process.log = folder.log(spec.node);
+  process.die_with_parent = true;
+  return process;
+}
+
+}  // namespace
+
+void run_agent(const AgentOptions& given, const base::StopSignal& stop) {
+  AgentOptions options = given;
+  if (!options.listen.empty() && !is_loopback(options.listen) && !options.insecure) {
+    throw base::UserError(
+        "--listen: expected an address in 127.0.0.0/8, because the nodes' ports carry no keys yet, "
+        "got '" +
+        options.listen + "'; in a network you trust add --insecure");
+  }
+  if (options.colony.empty() && options.head.empty()) {
+    throw base::UserError("expected --colony NAME or --head HOST:PORT, got neither");
+  }
+  if (options.program.empty()) options.program = "/proc/self/exe";
+  if (options.program == "/proc/self/exe") {
+    options.program = std::filesystem::read_symlink("/proc/self/exe");
+  }
+  if (!options.head.empty()) detail::parse_host_port(options.head, "--head");
+
+  detail::SystemConfig config;
+  caf::actor_system system(config);
+  const auto contact =
+      find_head(system, head_address(options.colony, options.head), options.head_timeout);
+  options.colony = contact.welcome.colony;
+
+  const ColonyFolder folder(options.colony);
+  const auto lock = folder.try_lock("agent");
+  if (!lock) {
+    throw base::UserError("colony '" + options.colony +
+                          "' has an agent on this host already; stop it with: rookery down " +
+                          options.colony);
+  }
+  const auto self = ProcessIdentity::self();
+  const auto host = detail::host_name();
+  const auto cores = options.cores > 0 ? options.cores : base::usable_cores();
+  folder.write_agent({self, {}});
+
+  std::mutex ready;  // held until everything that the actor calls exists
+  std::unique_lock building(ready);
+  std::unique_ptr<HeadConnector> connector;
+  std::unique_ptr<ProcessKeeper> keeper;
+  AgentSetup setup;
+  setup.hello = {kWireVersion, options.colony, options.name.empty() ? host : options.name,
+                 host,         self.pid,       cores};
+  setup.assign = [&](const std::vector<NodeSpec>& specs) {
+    const std::lock_guard guard(ready);
+    keeper->assign(specs);
+  };
+  setup.events = [&] {
+    const std::lock_guard guard(ready);
+    return keeper->events();
+  };
+  setup.seek_head = [&] {
+    const std::lock_guard guard(ready);
+    connector->seek();
+  };
+  const auto name = setup.hello.agent;
+  Agent actor = system.spawn<AgentActor>(std::move(setup));
+  connector = std::make_unique<HeadConnector>(
+      system, head_address(options.colony, options.head),
+      [actor](const HeadContact& found) { caf::anon_send(actor, head_atom_v, found.registry); });
+  KeeperSetup keeper_setup;
+  keeper_setup.agent = name;
+  keeper_setup.command = [&](const NodeSpec& spec, std::int32_t slots) {
+    return node_command(options, folder, cores, spec, slots);
+  };
+  keeper_setup.on_event = [actor](const ProcessEvent& event) {
+    caf::anon_send(actor, event_atom_v, event);
+  };
+  keeper_setup.on_processes = [&](const std::vector<ProcessIdentity>& nodes) {
+    try {
+      folder.write_agent({self, nodes});
+    } catch (const base::UserError& error) {
+      // A full disk must not end the colony; only `down` would know less of it.
+      base::logger("actors")->warn("agent {}: {}", name, error.what());
+    }
+  };
+  keeper = std::make_unique<ProcessKeeper>(std::move(keeper_setup));
+  building.unlock();
+  base::logger("actors")->info("agent {}: {} cores for colony {}", name, cores, options.colony);
+
+  while (!stop.wait(1s)) {
+  }
+  caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
+  actor = nullptr;
+  system.await_all_actors_done();
+  keeper.reset();
+  connector.reset();
+}
+
+}  // namespace rookery::actors

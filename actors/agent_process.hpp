@@ -1,0 +1,28 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "base/stop_signal.hpp"
+
+namespace rookery::actors {
+
+struct AgentOptions {
+  std::string colony;      ///< empty: asked from the head at `head`
+  std::string head;        ///< control address HOST:PORT; used where `head.json` names none
+  std::string name;        ///< unique in the colony; empty: the host's name
+  std::string listen;      ///< address of this host's nodes; empty: the colony's `pool.listen`
+  bool insecure = false;   ///< allows `listen` beyond loopback
+  std::int32_t cores = 0;  ///< to divide among the nodes; 0: all usable ones
+  std::filesystem::path program;                   ///< empty: the running executable
+  std::chrono::milliseconds head_timeout{10'000};  ///< until the first head answers
+};
+
+/// `rookery agent`: parents the nodes of this host until a signal comes, then stops them. They die
+/// with it, also when it is killed; a head that dies changes nothing. Throws `UserError` when the
+/// head cannot be reached at first, or this host has an agent of the colony already.
+void run_agent(const AgentOptions& options, const base::StopSignal& stop);
+
+}  // namespace rookery::actors

@@ -1,0 +1,85 @@
+#include "actors/colony_status.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.hpp"
+#include "base/http_server.hpp"
+
+namespace rookery::actors {
+
+namespace {
+
+using Json = nlohmann::json;
+
+MemberStatus member_from(const Json& json) {
+  MemberStatus member;
+  json.at("shard").get_to(member.shard);
+  json.at("replica").get_to(member.replica);
+  json.at("node").get_to(member.node);
+  json.at("state").get_to(member.state);
+  json.at("in_contact").get_to(member.in_contact);
+  json.at("generation").get_to(member.generation);
+  json.at("endpoint").get_to(member.endpoint);
+  json.at("host").get_to(member.host);
+  json.at("pid").get_to(member.pid);
+  json.at("queue").get_to(member.queue);
+  json.at("served").get_to(member.served);
+  json.at("refused").get_to(member.refused);
+  json.at("restarts").get_to(member.restarts);
+  json.at("crash_loop").get_to(member.crash_loop);
+  json.at("exit_code").get_to(member.exit_code);
+  json.at("reason").get_to(member.reason);
+  return member;
+}
+
+AgentStatus agent_from(const Json& json) {
+  AgentStatus agent;
+  json.at("agent").get_to(agent.agent);
+  json.at("host").get_to(agent.host);
+  json.at("pid").get_to(agent.pid);
+  json.at("cores").get_to(agent.cores);
+  json.at("slots").get_to(agent.slots);
+  json.at("connected").get_to(agent.connected);
+  return agent;
+}
+
+}  // namespace
+
+ColonyStatus ColonyStatus::from_json(const std::string& text, const std::string& where) {
+  try {
+    const auto json = Json::parse(text);
+    ColonyStatus status;
+    json.at("colony").get_to(status.colony);
+    json.at("generation").get_to(status.generation);
+    json.at("snapshot").get_to(status.snapshot);
+    json.at("term").get_to(status.term);
+    json.at("epoch").get_to(status.epoch);
+    json.at("shards").get_to(status.shards);
+    json.at("replicas").get_to(status.replicas);
+    json.at("dimension").get_to(status.dimension);
+    json.at("passages").get_to(status.passages);
+    json.at("sources").get_to(status.sources);
+    json.at("complete").get_to(status.complete);
+    for (const auto& member : json.at("members")) status.members.push_back(member_from(member));
+    for (const auto& agent : json.at("agents")) status.agents.push_back(agent_from(agent));
+    status.json = text;
+    return status;
+  } catch (const Json::exception& error) {
+    throw base::UserError(where + ": expected a colony's status, got something else (" +
+                          error.what() + "); is it a Rookery head of this version?");
+  }
+}
+
+ColonyStatus fetch_status(const std::string& http, std::chrono::milliseconds timeout) {
+  base::HttpRequest request;
+  request.method = "GET";
+  request.path = "/v1/status";
+  const auto answer = base::http_request(http, request, timeout);
+  const auto where = "http://" + http + "/v1/status";
+  if (answer.status != 200) {
+    throw base::UserError(where + ": expected status 200, got " + std::to_string(answer.status));
+  }
+  return ColonyStatus::from_json(answer.body, where);
+}
+
+}  // namespace rookery::actors

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace rookery::actors {
+
+/// One wanted replica as the head sees it.
+struct MemberStatus {
+  std::int32_t shard = 0, replica = 0;
+  std::string node, state;  ///< "node-1"; "joining", "loading", "ready", "draining", "gone"
+  bool in_contact = false;  ///< a ready node may be out of contact: routable, until replaced
+  std::string generation, endpoint, host;
+  std::int64_t pid = 0, queue = 0, served = 0, refused = 0;
+  std::int32_t restarts = 0;
+  bool crash_loop = false;
+  std::int32_t exit_code = 0;  ///< of its last end, or 128 + signal
+  std::string reason;          ///< last words before its last end
+};
+
+struct AgentStatus {
+  std::string agent, host;
+  std::int64_t pid = 0;
+  std::int32_t cores = 0, slots = 0;
+  bool connected = false;
+};
+
+/// The head's `/v1/status`, read back.
+struct ColonyStatus {
+  std::string colony, generation, snapshot;
+  std::uint64_t term = 0, epoch = 0;
+  std::int32_t shards = 0, replicas = 0, dimension = 0;
+  std::int64_t passages = 0, sources = 0;
+  bool complete = false;              ///< every wanted replica is ready
+  std::vector<MemberStatus> members;  ///< by shard, then replica
+  std::vector<AgentStatus> agents;
+  std::string json;  ///< as it came
+
+  /// Throws `UserError` naming `where` for text that is no status.
+  static ColonyStatus from_json(const std::string& text, const std::string& where);
+};
+
+/// Asks a head's HTTP address. Throws `UserError` when no status comes in time.
+ColonyStatus fetch_status(const std::string& http, std::chrono::milliseconds timeout);
+
+}  // namespace rookery::actors

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "base/stop_signal.hpp"
+
+namespace rookery::actors {
+
+struct NodeOptions {
+  std::string colony;           ///< where `head.json` is looked up; empty with `head`: any colony
+  std::string head;             ///< control address HOST:PORT; used where `head.json` names none
+  std::filesystem::path index;  ///< snapshot, `NAME` or `NAME/GENERATION`
+  std::int32_t shard = 0, replica = 0;
+  std::string name;  ///< empty: "node-SHARD-REPLICA"
+  std::string listen = "127.0.0.1";
+  bool insecure = false;     ///< allows `listen` beyond loopback
+  std::int32_t threads = 0;  ///< 0: all usable cores
+  std::int32_t queue_requests_max = 256;
+  std::int64_t queue_bytes_max = 64 << 20;
+  std::int32_t batch_queries_max = 128;
+  /// Until the first head answers; 0 waits for ever (an agent's nodes come up without a head too).
+  std::chrono::milliseconds head_timeout{10'000};
+};
+
+/// `rookery node`: serves one shard until a signal comes, then drains and leaves. Throws
+/// `UserError` for a snapshot that is missing, damaged or has no such shard, an unreachable head,
+/// or a head that refuses.
+void run_node(const NodeOptions& options, const base::StopSignal& stop);
+
+}  // namespace rookery::actors

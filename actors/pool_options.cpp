@@ -1,0 +1,61 @@
+#include "actors/pool_options.hpp"
+
+#include <arpa/inet.h>
+
+#include <string>
+
+namespace rookery::actors {
+
+namespace {
+
+/// The four bytes of an IPv4 address in host order.
+std::optional<std::uint32_t> parse_ipv4(const std::string& text) {
+  in_addr address{};
+  if (inet_pton(AF_INET, text.c_str(), &address) != 1) return std::nullopt;
+  return ntohl(address.s_addr);
+}
+
+}  // namespace
+
+bool is_loopback(const std::string& address) {
+  const auto bytes = parse_ipv4(address);
+  return bytes && (*bytes >> 24) == 127;
+}
+
+IndexOptions IndexOptions::from_options(base::OptionReader reader) {
+  IndexOptions options;
+  reader.read("path", options.path);
+  reader.read("kind", options.kind, {"exact"});
+  reader.finish();
+  return options;
+}
+
+PoolOptions PoolOptions::from_options(base::OptionReader reader) {
+  PoolOptions options;
+  reader.read("shards", options.shards, 1, 1024);
+  reader.read("replicas", options.replicas, 1, 64);
+  reader.read("listen", options.listen);
+  reader.read("insecure", options.insecure);
+  reader.read("control_port", options.control_port, 0, 65535);
+  reader.read("routing_port", options.routing_port, 0, 65535);
+  reader.read("http_port", options.http_port, 0, 65535);
+  reader.read("deadline_ms", options.deadline, 1, 600'000);
+  reader.read("threads", options.threads, 0, 256);
+  reader.read("queue_requests_max", options.queue_requests_max, 1, 1 << 20);
+  reader.read("queue_bytes_max", options.queue_bytes_max, std::int64_t{1} << 16,
+              std::int64_t{1} << 40);
+  reader.read("batch_queries_max", options.batch_queries_max, 1, 4096);
+  if (!parse_ipv4(options.listen)) {
+    reader.fail("listen", "an IPv4 address such as 127.0.0.1", "'" + options.listen + "'");
+  }
+  if (!is_loopback(options.listen) && !options.insecure) {
+    reader.fail("listen",
+                "an address in 127.0.0.0/8, because the ports carry no keys yet (who reaches them "
+                "controls the colony); in a network you trust set pool.insecure: true",
+                "'" + options.listen + "'");
+  }
+  reader.finish();
+  return options;
+}
+
+}  // namespace rookery::actors

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "base/option_reader.hpp"
+
+namespace rookery::actors {
+
+/// The section `index` of a colony file: what is searched.
+struct IndexOptions {
+  std::filesystem::path path;  ///< a snapshot, `NAME` or `NAME/GENERATION`; `~/` is expanded
+  std::string kind = "exact";  ///< only `exact` so far
+  static IndexOptions from_options(base::OptionReader reader);
+};
+
+/// The section `pool` of a colony file: how it is served. The defaults suit one machine.
+struct PoolOptions {
+  std::optional<std::int32_t>
+      shards;                 ///< unset: as many as the snapshot has, else checked against it
+  std::int32_t replicas = 1;  ///< of each shard, [1, 64]
+  std::string listen = "127.0.0.1";  ///< IPv4 address of all ports
+  bool insecure = false;             ///< allows `listen` beyond loopback without keys (law 5)
+  std::int32_t control_port = 0;     ///< CAF; 0 takes a free one and keeps it for the next term
+  std::int32_t routing_port = 0;     ///< routing view for clients; 0 as above
+  std::int32_t http_port = 0;        ///< health, metrics, status; 0 as above
+  std::chrono::milliseconds deadline{2000};  ///< YAML key `deadline_ms`: of a client's query
+  std::int32_t threads = 0;  ///< search threads a node, [0, 256]; 0: the agent's share of the cores
+  std::int32_t queue_requests_max = 256;    ///< further requests are refused at once
+  std::int64_t queue_bytes_max = 64 << 20;  ///< of waiting requests, a node
+  std::int32_t batch_queries_max = 128;     ///< queries merged into one scan
+  /// Refuses `listen` beyond 127.0.0.0/8 unless `insecure` is set.
+  static PoolOptions from_options(base::OptionReader reader);
+};
+
+/// True for an IPv4 address in 127.0.0.0/8.
+bool is_loopback(const std::string& address);
+
+}  // namespace rookery::actors

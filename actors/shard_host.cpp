@@ -1,0 +1,54 @@
+#include "actors/shard_host.hpp"
+
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "index_tools/snapshot.hpp"
+
+namespace rookery::actors {
+
+struct ShardHost::Impl {
+  Impl(ShardHostSetup host_setup, base::Metrics& process_metrics)
+      : setup(std::move(host_setup)), metrics(process_metrics), thread([this] { run(); }) {}
+
+  void run() {
+    try {
+      std::shared_ptr<const index_tools::SnapshotShard> shard =
+          index_tools::open_shard(setup.snapshot, setup.shard);
+      auto fresh = std::make_unique<retriever_pool::QueryServer>(setup.server, std::move(shard),
+                                                                 setup.generation, metrics);
+      const auto endpoint = fresh->endpoint();
+      {
+        const std::lock_guard lock(mutex);
+        server = std::move(fresh);
+      }
+      setup.on_ready(endpoint);
+    } catch (const std::exception& error) {
+      setup.on_failure(error.what());
+    }
+  }
+
+  ShardHostSetup setup;
+  base::Metrics& metrics;
+  mutable std::mutex mutex;  // guards server
+  std::unique_ptr<retriever_pool::QueryServer> server;
+  std::thread thread;
+};
+
+ShardHost::ShardHost(ShardHostSetup setup, base::Metrics& metrics)
+    : impl_(std::make_unique<Impl>(std::move(setup), metrics)) {}
+
+ShardHost::~ShardHost() { impl_->thread.join(); }
+
+retriever_pool::QueryServerLoad ShardHost::load() const {
+  const std::lock_guard lock(impl_->mutex);
+  return impl_->server ? impl_->server->load() : retriever_pool::QueryServerLoad{};
+}
+
+void ShardHost::drain() {
+  const std::lock_guard lock(impl_->mutex);
+  if (impl_->server) impl_->server->drain();
+}
+
+}  // namespace rookery::actors

@@ -1,0 +1,69 @@
+#include <CLI/CLI.hpp>
+
+#include <cstdint>
+#include <memory>
+
+#include "actors/node_process.hpp"
+#include "base/error.hpp"
+#include "base/stop_signal.hpp"
+#include "launch/commands.hpp"
+
+namespace rookery::launch {
+
+void add_node_command(CLI::App& app) {
+  auto* command = app.add_subcommand(
+      "node", "run one retrieval node in the foreground (agents do it in the background)");
+  const auto options = std::make_shared<actors::NodeOptions>();
+  const auto timeout_s = std::make_shared<double>(10);
+  command->add_option("--head", options->head, "control address of the head, HOST:PORT");
+  command->add_option("--colony", options->colony,
+                      "the colony's name; the head is then found in its folder on this host");
+  command->add_option("--index", options->index, "the snapshot, NAME or NAME/GENERATION")
+      ->required();
+  command->add_option("--shard", options->shard, "the shard to serve, from 0")
+      ->required()
+      ->check(CLI::Range(0, 1023));
+  command->add_option("--replica", options->replica, "which of its replicas, from 0")
+      ->check(CLI::Range(0, 63))
+      ->capture_default_str();
+  command->add_option("--name", options->name, "the node's name (default: node-SHARD-REPLICA)");
+  command->add_option("--listen", options->listen, "IPv4 address of its data plane")
+      ->capture_default_str();
+  command->add_flag("--insecure", options->insecure,
+                    "allow --listen beyond loopback, without keys");
+  command->add_option("--threads", options->threads, "search threads (default: all cores)")
+      ->check(CLI::Range(1, 256));
+  command
+      ->add_option("--queue-requests-max", options->queue_requests_max,
+                   "further requests are refused")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  command
+      ->add_option("--queue-bytes-max", options->queue_bytes_max,
+                   "of waiting requests; further ones are refused")
+      ->check(CLI::Range(std::int64_t{1} << 16, std::int64_t{1} << 40))
+      ->capture_default_str();
+  command
+      ->add_option("--batch-queries-max", options->batch_queries_max,
+                   "queries merged into one scan")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  command
+      ->add_option("--head-timeout", *timeout_s,
+                   "seconds until the head must have answered, 0 waits for ever")
+      ->check(CLI::Range(0.0, 86'400.0))
+      ->capture_default_str();
+  command->footer(
+      "Example: rookery node --head 127.0.0.1:7069 --index ~/.local/share/rookery/wiki --shard 0");
+  command->callback([options, timeout_s] {
+    const base::StopSignal stop;
+    if (options->head.empty() && options->colony.empty()) {
+      throw base::UserError("node: expected --head HOST:PORT or --colony NAME, got neither");
+    }
+    options->head_timeout =
+        std::chrono::milliseconds(static_cast<std::int64_t>(*timeout_s * 1'000));
+    actors::run_node(*options, stop);
+  });
+}
+
+}  // namespace rookery::launch

@@ -1,0 +1,409 @@
+// Whole colonies: the built `rookery` executable, a tiny snapshot, real processes and sockets.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <arpa/inet.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "actors/colony_folder.hpp"
+#include "actors/colony_status.hpp"
+#include "actors/colony_stop.hpp"
+#include "base/atomic_file.hpp"
+#include "base/error.hpp"
+#include "base/http_server.hpp"
+#include "base/subprocess.hpp"
+#include "index_tools/snapshot_writer.hpp"
+#include "retriever_pool/retriever.hpp"
+#include "retriever_pool/view_server.hpp"
+#include "tests/support/eventually.hpp"
+#include "tests/support/seed.hpp"
+#include "tests/support/temp_folder.hpp"
+
+namespace rookery::actors {
+namespace {
+
+using namespace std::chrono_literals;
+using retriever_pool::ReplicaState;
+using testing::eventually;
+using ::testing::HasSubstr;
+
+constexpr std::int32_t kDimension = 16;
+constexpr std::int64_t kPassages = 200;
+
+const std::filesystem::path kRookery = ROOKERY_EXECUTABLE;
+
+/// A loopback port that somebody else has.
+class TakenPort {
+ public:
+  TakenPort() : descriptor_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t bytes = sizeof address;
+    bind(descriptor_, reinterpret_cast<sockaddr*>(&address), bytes);
+    listen(descriptor_, 1);
+    getsockname(descriptor_, reinterpret_cast<sockaddr*>(&address), &bytes);
+    port_ = ntohs(address.sin_port);
+  }
+  ~TakenPort() { close(descriptor_); }
+  TakenPort(const TakenPort&) = delete;
+  TakenPort& operator=(const TakenPort&) = delete;
+  [[nodiscard]] std::string text() const { return std::to_string(port_); }
+
+ private:
+  int descriptor_;
+  int port_ = 0;
+};
+
+class ColonyProcessTest : public ::testing::Test {
+ protected:
+  struct Outcome {
+    int code = 0;
+    std::string output;  ///< standard output and error
+  };
+
+  void SetUp() override {
+    if (!std::filesystem::exists(kRookery)) GTEST_SKIP() << kRookery << " is not built";
+    setenv("ROOKERY_HOME", (home / "state").c_str(), 1);
+    write_snapshot();
+    write_config("");
+  }
+  void TearDown() override {
+    if (std::filesystem::exists(kRookery)) stop_colony(ColonyFolder("tiny"), 5s);
+    unsetenv("ROOKERY_HOME");
+  }
+
+  void write_snapshot() {
+    index_tools::Manifest facts;
+    facts.dimension = kDimension;
+    facts.sources = kPassages;
+    facts.corpus = "tiny";
+    facts.encoder.name = "random";
+    facts.encoder.model_hash = std::string(64, 'a');
+    facts.encoder.dimension = kDimension;
+    facts.encoder.pooling = "mean";
+    index_tools::SnapshotWriter writer(home / "index", home / "work", facts, 2);
+    std::mt19937 random(static_cast<std::mt19937::result_type>(testing::seed()));
+    std::normal_distribution<float> normal;
+    for (std::int64_t id = 0; id < kPassages; ++id) {
+      std::vector<float> vector(kDimension);
+      for (auto& element : vector) element = normal(random);
+      const auto name = std::to_string(id);
+      writer.add({id, name, "title " + name, "text " + name}, vector);
+      vectors.push_back(vector);
+    }
+    writer.commit();
+  }
+  void write_config(const std::string& pool) const {
+    base::write_file_atomically(config(),
+                                "colony: tiny\nindex: {path: " + (home / "index").string() +
+                                    "}\npool: {replicas: 2" + pool + "}\n");
+  }
+  [[nodiscard]] std::filesystem::path config() const { return home.path() / "tiny.yaml"; }
+
+  /// Runs `rookery ARGUMENTS` to its end, at most a minute.
+  Outcome rookery(const std::vector<std::string>& arguments) {
+    base::SubprocessOptions options;
+    options.command = {kRookery.string()};
+    options.command.insert(options.command.end(), arguments.begin(), arguments.end());
+    options.log = home / ("output-" + std::to_string(++runs));
+    const auto log = options.log;
+    base::Subprocess process(std::move(options));
+    const auto code = process.wait(60s);
+    if (!code) process.terminate(1s);
+    return {code.value_or(-1), base::read_file(log)};
+  }
+  void up() {
+    const auto outcome = rookery({"up", config().string()});
+    ASSERT_EQ(outcome.code, 0) << outcome.output << logs();
+  }
+  static std::string logs() {
+    std::string text;
+    for (const auto& file :
+         std::filesystem::directory_iterator(ColonyFolder("tiny").path() / "logs")) {
+      text += "== " + file.path().filename().string() + "\n" + base::read_file(file.path());
+    }
+    return text;
+  }
+  static ColonyStatus status() {
+    return fetch_status(ColonyFolder("tiny").running_head().http, 5s);
+  }
+  static retriever_pool::RoutingView view() {
+    return retriever_pool::fetch_view(head_routing_endpoint("tiny"), 5s);
+  }
+  /// Everything the colony has running now.
+  static std::vector<ProcessIdentity> processes() {
+    const ColonyFolder folder("tiny");
+    std::vector<ProcessIdentity> list;
+    if (const auto head = folder.head()) list.push_back(head->process);
+    if (const auto agent = folder.agent()) {
+      list.push_back(agent->process);
+      list.insert(list.end(), agent->nodes.begin(), agent->nodes.end());
+    }
+    return list;
+  }
+
+  testing::TempFolder home;
+  std::vector<std::vector<float>> vectors;
+  int runs = 0;
+};
+
+/// Asks one question after another until told to stop, and compares each answer with the one of the
+/// whole index in this process.
+class SteadyClient {
+ public:
+  SteadyClient(const std::string& snapshot, const std::vector<std::vector<float>>& queries)
+      : pool_(retriever_pool::open_pool_client({.head = head_routing_endpoint("tiny")})),
+        oracle_(retriever_pool::open_embedded_pool({.snapshot = snapshot, .threads = 1})),
+        thread_([this, &queries] { run(queries); }) {}
+  ~SteadyClient() { stop(); }
+  SteadyClient(const SteadyClient&) = delete;
+  SteadyClient& operator=(const SteadyClient&) = delete;
+  void stop() {
+    stopping_ = true;
+    if (thread_.joinable()) thread_.join();
+  }
+  std::atomic<int> answered = 0, lost = 0, wrong = 0;
+
+ private:
+  void run(const std::vector<std::vector<float>>& queries) {
+    for (std::size_t i = 0; !stopping_; i = (i + 1) % queries.size()) {
+      retriever_pool::RetrievalRequest request;
+      request.queries = queries[i];
+      request.deadline = 5s;
+      try {
+        const auto answer = pool_->retrieve(request);
+        const auto expected = oracle_->retrieve(request);
+        bool same = answer.rows.at(0).size() == expected.rows.at(0).size();
+        for (std::size_t rank = 0; same && rank < expected.rows[0].size(); ++rank) {
+          same = answer.rows[0][rank].id == expected.rows[0][rank].id &&
+                 answer.rows[0][rank].score == expected.rows[0][rank].score;
+        }
+        wrong += !same;
+        ++answered;
+      } catch (const retriever_pool::RetrievalError&) {
+        ++lost;
+      }
+    }
+  }
+  std::unique_ptr<retriever_pool::Retriever> pool_, oracle_;
+  std::atomic<bool> stopping_ = false;
+  std::thread thread_;
+};
+
+TEST_F(ColonyProcessTest, ComesUpShowsItselfAndLeavesNothingBehind) {
+  const auto outcome = rookery({"up", config().string(), "--json", (home / "up.json").string()});
+  ASSERT_EQ(outcome.code, 0) << outcome.output;
+  EXPECT_THAT(outcome.output, HasSubstr("tiny · 2 shards × 2 replicas"));
+  EXPECT_THAT(outcome.output, HasSubstr("  shard 1  ● node-3  ● node-4"));
+  EXPECT_TRUE(std::filesystem::exists(home / "up.json"));
+  const auto running = processes();
+  ASSERT_EQ(running.size(), 6u);
+  for (const auto& process : running) EXPECT_TRUE(process.alive());
+  EXPECT_TRUE(view().complete());
+
+  const auto head = ColonyFolder("tiny").running_head();
+  const auto get = [&](const std::string& path) {
+    base::HttpRequest request;
+    request.method = "GET";
+    request.path = path;
+    return base::http_request(head.http, request, 5s);
+  };
+  EXPECT_EQ(get("/healthz").status, 200);
+  EXPECT_EQ(get("/readyz").status, 200);
+  EXPECT_THAT(get("/metrics").body,
+              HasSubstr("rookery_replicas{colony=\"tiny\",state=\"ready\"} 4"));
+  EXPECT_EQ(retriever_pool::RoutingView::from_json(get("/v1/view").body).term, 1u);
+  EXPECT_EQ(get("/nothing").status, 404);
+
+  const auto table = rookery({"status", "tiny"});
+  EXPECT_EQ(table.code, 0) << table.output;
+  EXPECT_THAT(table.output, HasSubstr("node-4"));
+  const auto again = rookery({"up", config().string()});
+  EXPECT_EQ(again.code, 2);
+  EXPECT_THAT(again.output, HasSubstr("colony 'tiny' is already up"));
+  EXPECT_THAT(rookery({"head", config().string()}).output, HasSubstr("has a head already"));
+  EXPECT_THAT(rookery({"agent", "--colony", "tiny"}).output,
+              HasSubstr("has an agent on this host already"));
+
+  const auto down = rookery({"down", config().string()});
+  EXPECT_EQ(down.code, 0);
+  EXPECT_THAT(down.output, HasSubstr("tiny is down · 6 processes stopped"));
+  for (const auto& process : running) EXPECT_FALSE(process.alive()) << process.pid;
+  EXPECT_THAT(rookery({"down", "tiny"}).output, HasSubstr("was not up"));
+  const auto asked = rookery({"status", "tiny"});
+  EXPECT_EQ(asked.code, 2);
+  EXPECT_THAT(asked.output, HasSubstr("colony 'tiny' is not up"));
+}
+
+TEST_F(ColonyProcessTest, AKilledNodeLeavesTheViewAndComesBackWhileQueriesGoOn) {
+  up();
+  SteadyClient client((home / "index").string(), vectors);
+  ASSERT_TRUE(eventually([&] { return client.answered > 20; }));
+  const auto before = view();
+  const auto victim = before.members.at(1);
+  kill(static_cast<pid_t>(victim.pid), SIGKILL);
+  EXPECT_TRUE(eventually([&] {
+    const auto now = view();
+    return now.newer_than(before) && now.members.at(1).pid != victim.pid;
+  }));
+  EXPECT_TRUE(eventually([&] {
+    const auto now = view();
+    return now.complete() && now.members.at(1).pid != victim.pid && now.members.at(1).restarts == 1;
+  })) << logs();
+  const int so_far = client.answered;
+  EXPECT_TRUE(eventually([&] { return client.answered > so_far + 20; }));
+  client.stop();
+  EXPECT_EQ(client.lost, 0);
+  EXPECT_EQ(client.wrong, 0);
+}
+
+TEST_F(ColonyProcessTest, QueriesGoOnWithoutTheHeadAndItsSuccessorRebuildsTheView) {
+  up();
+  SteadyClient client((home / "index").string(), vectors);
+  ASSERT_TRUE(eventually([&] { return client.answered > 20; }));
+  const auto before = status();
+  const auto first = ColonyFolder("tiny").running_head();
+  kill(first.process.pid, SIGKILL);
+  ASSERT_TRUE(eventually([&] { return !first.process.alive(); }));
+  int so_far = client.answered;
+  EXPECT_TRUE(eventually([&] { return client.answered > so_far + 50; })) << "without a head";
+  EXPECT_THAT(rookery({"status", "tiny"}).output, HasSubstr("is not running"));
+
+  const auto begin = std::chrono::steady_clock::now();
+  up();
+  const auto after = status();
+  const auto seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  RecordProperty("rebuild_ms", static_cast<int>(seconds * 1'000));
+  EXPECT_EQ(after.term, before.term + 1);
+  EXPECT_TRUE(after.complete);
+  ASSERT_EQ(after.members.size(), 4u);
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(after.members[i].pid, before.members[i].pid) << "a node was restarted for nothing";
+  }
+  EXPECT_EQ(ColonyFolder("tiny").running_head().routing, first.routing);
+  so_far = client.answered;
+  EXPECT_TRUE(eventually([&] { return client.answered > so_far + 20; })) << "with the new head";
+  client.stop();
+  EXPECT_EQ(client.lost, 0);
+  EXPECT_EQ(client.wrong, 0);
+}
+
+TEST_F(ColonyProcessTest, NodesDieWithTheirAgentAndUpReplacesBoth) {
+  up();
+  const auto agent = *ColonyFolder("tiny").agent();
+  kill(agent.process.pid, SIGKILL);
+  for (const auto& node : agent.nodes) {
+    EXPECT_TRUE(eventually([&] { return !node.alive(); })) << node.pid;
+  }
+  EXPECT_TRUE(eventually([&] {
+    const auto now = status();
+    return std::none_of(now.members.begin(), now.members.end(),
+                        [](const auto& member) { return member.state == "ready"; });
+  }));
+  up();
+  EXPECT_TRUE(status().complete);
+  EXPECT_EQ(status().term, 1u) << "the head was not touched";
+}
+
+TEST_F(ColonyProcessTest, ADamagedSnapshotIsNamedAndNothingIsLeftRunning) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(home / "index")) {
+    if (entry.path().filename() != "vectors") continue;
+    std::fstream file(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(100);
+    file.put('!');
+  }
+  const auto outcome = rookery({"up", config().string()});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.output, HasSubstr("did not start: "));
+  EXPECT_THAT(outcome.output, HasSubstr("vectors"));
+  EXPECT_TRUE(processes().empty());
+}
+
+TEST_F(ColonyProcessTest, MistakesAreNamedBeforeAnythingStarts) {
+  write_config(", shards: 3");
+  auto outcome = rookery({"up", config().string()});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.output, HasSubstr("pool.shards: expected 2, the number of shards in"));
+  outcome = rookery({"head", config().string()});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.output, HasSubstr("got 3; correct it, or rebuild"));
+
+  const TakenPort taken;
+  for (const std::string key : {"control_port", "routing_port", "http_port"}) {
+    write_config(", " + key + ": " + taken.text());
+    outcome = rookery({"up", config().string()});
+    EXPECT_EQ(outcome.code, 2) << key;
+    EXPECT_THAT(outcome.output, HasSubstr(taken.text())) << key;
+    EXPECT_TRUE(processes().empty());
+  }
+
+  base::write_file_atomically(config(),
+                              "colony: tiny\nindex: {path: " + (home / "none").string() + "}\n");
+  outcome = rookery({"up", config().string()});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.output, HasSubstr((home / "none").string()));
+  outcome = rookery({"status", "nobody"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.output, HasSubstr("no colony 'nobody' is known here"));
+  outcome = rookery({"down", "nobody"});
+  EXPECT_EQ(outcome.code, 2);
+}
+
+TEST_F(ColonyProcessTest, AnUnreachableHeadIsReportedInTime) {
+  const TakenPort silent;  // takes connections, but never says a word
+  const auto index = (home / "index").string();
+  const auto begin = std::chrono::steady_clock::now();
+  for (const auto& address : {"127.0.0.1:" + silent.text(), std::string("127.0.0.1:1")}) {
+    auto outcome = rookery(
+        {"node", "--head", address, "--index", index, "--shard", "0", "--head-timeout", "0.3"});
+    EXPECT_EQ(outcome.code, 2) << outcome.output;
+    EXPECT_THAT(outcome.output, HasSubstr("expected a Rookery head at " + address));
+    outcome = rookery({"agent", "--head", address, "--head-timeout", "0.3"});
+    EXPECT_EQ(outcome.code, 2) << outcome.output;
+    EXPECT_THAT(outcome.output, HasSubstr("expected a Rookery head at " + address));
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 30s);
+  const auto outcome = rookery({"node", "--head", "nonsense", "--index", index, "--shard", "0"});
+  EXPECT_THAT(outcome.output, HasSubstr("--head: expected HOST:PORT"));
+  EXPECT_THAT(rookery({"node", "--head", "127.0.0.1:1", "--index", index, "--shard", "7"}).output,
+              HasSubstr("--shard: expected a shard of"));
+}
+
+TEST_F(ColonyProcessTest, ANodeStartedByHandJoinsAndLeaves) {
+  write_config("");
+  base::SubprocessOptions head_options;
+  head_options.command = {kRookery.string(), "head", config().string()};
+  head_options.log = home / "head.log";
+  base::Subprocess head(std::move(head_options));
+  const ColonyFolder folder("tiny");
+  ASSERT_TRUE(eventually([&] { return folder.head().has_value(); }));
+  base::SubprocessOptions options;
+  options.command = {kRookery.string(), "node",
+                     "--head",          folder.head()->control,
+                     "--index",         (home / "index").string(),
+                     "--shard",         "1",
+                     "--name",          "by-hand"};
+  options.log = home / "node.log";
+  base::Subprocess node(std::move(options));
+  ASSERT_TRUE(eventually([&] {
+    const auto now = status();
+    return now.members.at(2).state == "ready" && now.members.at(2).node == "by-hand";
+  })) << base::read_file(home / "node.log");
+  EXPECT_EQ(node.terminate(10s), 0);
+  EXPECT_EQ(status().members.at(2).state, "gone") << "it said goodbye";
+  EXPECT_EQ(head.terminate(10s), 0);
+}
+
+}  // namespace
+}  // namespace rookery::actors

@@ -1,0 +1,80 @@
+#include "actors/pool_options.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error.hpp"
+
+namespace rookery::actors {
+namespace {
+
+template <class Options>
+Options read(const std::string& yaml) {
+  return Options::from_options(base::OptionReader::from_text(yaml, "wiki.yaml"));
+}
+
+/// The complaint about `yaml`.
+template <class Options>
+std::string complaint(const std::string& yaml) {
+  try {
+    static_cast<void>(read<Options>(yaml));
+  } catch (const base::UserError& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+TEST(PoolOptionsTest, DefaultsSuitOneMachine) {
+  const auto options = read<PoolOptions>("");
+  EXPECT_FALSE(options.shards);
+  EXPECT_EQ(options.replicas, 1);
+  EXPECT_EQ(options.listen, "127.0.0.1");
+  EXPECT_EQ(options.deadline, std::chrono::milliseconds(2'000));
+}
+
+TEST(PoolOptionsTest, ReadsEveryKey) {
+  const auto options = read<PoolOptions>(
+      "{shards: 2, replicas: 3, listen: 127.0.0.2, insecure: true, control_port: 1, routing_port: "
+      "2, http_port: 3, deadline_ms: 50, threads: 4, queue_requests_max: 5, queue_bytes_max: "
+      "65536, batch_queries_max: 6}");
+  EXPECT_EQ(options.shards, 2);
+  EXPECT_EQ(options.replicas, 3);
+  EXPECT_EQ(options.control_port, 1);
+  EXPECT_EQ(options.routing_port, 2);
+  EXPECT_EQ(options.http_port, 3);
+  EXPECT_EQ(options.deadline, std::chrono::milliseconds(50));
+  EXPECT_EQ(options.threads, 4);
+  EXPECT_EQ(options.queue_requests_max, 5);
+  EXPECT_EQ(options.queue_bytes_max, 65536);
+  EXPECT_EQ(options.batch_queries_max, 6);
+}
+
+TEST(PoolOptionsTest, ComplaintsNameLineKeyAndWhatWasExpected) {
+  EXPECT_EQ(complaint<PoolOptions>("shards: 2\nreplicas: two"),
+            "wiki.yaml:2: replicas: expected an integer in [1, 64], got 'two'");
+  EXPECT_THAT(complaint<PoolOptions>("shards: 0"), ::testing::HasSubstr("[1, 1024]"));
+  EXPECT_THAT(complaint<PoolOptions>("http_port: 70000"), ::testing::HasSubstr("[0, 65535]"));
+  EXPECT_THAT(complaint<PoolOptions>("replica: 2"), ::testing::HasSubstr("replica"));
+  EXPECT_THAT(complaint<IndexOptions>("kind: hnsw"), ::testing::HasSubstr("exact"));
+}
+
+TEST(PoolOptionsTest, RefusesToListenBeyondLoopbackWithoutKeys) {
+  const auto text = complaint<PoolOptions>("listen: 0.0.0.0");
+  EXPECT_THAT(text,
+              ::testing::HasSubstr("wiki.yaml:1: listen: expected an address in 127.0.0.0/8"));
+  EXPECT_THAT(text, ::testing::HasSubstr("no keys"));
+  EXPECT_THAT(text, ::testing::HasSubstr("insecure: true"));
+  EXPECT_EQ(read<PoolOptions>("{listen: 0.0.0.0, insecure: true}").listen, "0.0.0.0");
+  EXPECT_THAT(complaint<PoolOptions>("listen: localhost"), ::testing::HasSubstr("IPv4"));
+}
+
+TEST(PoolOptionsTest, KnowsLoopback) {
+  EXPECT_TRUE(is_loopback("127.0.0.1"));
+  EXPECT_TRUE(is_loopback("127.255.0.9"));
+  EXPECT_FALSE(is_loopback("128.0.0.1"));
+  EXPECT_FALSE(is_loopback("0.0.0.0"));
+  EXPECT_FALSE(is_loopback("127.0.0.1.evil.example"));
+}
+
+}  // namespace
+}  // namespace rookery::actors
