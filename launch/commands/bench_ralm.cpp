@@ -8,12 +8,12 @@
 #include <string>
 #include <vector>
 
-#include "actors/colony_folder.hpp"
 #include "base/atomic_file.hpp"
 #include "base/error.hpp"
 #include "base/progress.hpp"
 #include "base/thread_team.hpp"
 #include "index_tools/question_file.hpp"
+#include "launch/open_retriever.hpp"
 #include "retriever_pool/retriever.hpp"
 #include "serving/ralm_bench.hpp"
 #include "serving/serving_models.hpp"
@@ -31,11 +31,7 @@ struct BenchRalm {
 };
 
 std::unique_ptr<retriever_pool::Retriever> open_pool(const BenchRalm& bench) {
-  if (!bench.pool.empty()) {
-    retriever_pool::PoolClientOptions options;
-    options.head = actors::head_routing_endpoint(bench.pool);
-    return retriever_pool::open_pool_client(options);
-  }
+  if (!bench.pool.empty()) return open_retriever(bench.pool);
   if (bench.index.empty()) {
     throw base::UserError("bench ralm: expected --index DIR, or --pool COLONY, got neither");
   }
