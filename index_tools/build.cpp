@@ -250,10 +250,11 @@ BuildReport build_snapshot(const BuildOptions& options, engine::TextEncoder& enc
   Manifest& facts = report.manifest;
   facts.encoder = encoder.identity();
   facts.build_key = build_key(*corpus, size, options, facts.encoder);
+  if (!options.encoder_name.empty()) facts.encoder.name = options.encoder_name;
   facts.dimension = facts.encoder.dimension;
   facts.sources = size.sources;
   facts.passage_words = options.passage_words;
-  facts.corpus = corpus->name();
+  facts.corpus = options.corpus_name.empty() ? corpus->name() : options.corpus_name;
 
   const fs::path work = options.out / (".building-" + facts.build_key.substr(0, 16));
   std::error_code error;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <string>
 
 #include "engine/text_encoder.hpp"
 #include "index_tools/corpus.hpp"
@@ -13,6 +14,8 @@ namespace rookery::index_tools {
 /// What to build. The defaults suit the quickstart's corpus.
 struct BuildOptions {
   std::filesystem::path corpus;  ///< see `open_corpus`
+  std::string corpus_name;       ///< for people, `wiki`; empty: the file's name
+  std::string encoder_name;      ///< for people, `minilm`; empty: the encoder's own
   CorpusOptions corpus_options;
   std::filesystem::path out;          ///< `NAME`: generations lie below it
   std::int32_t shards = 1;            ///< [1, 1024], at most the number of passages

@@ -114,10 +114,17 @@ Json figures_of(const index_tools::BuildReport& report, const fs::path& name) {
   return figures;
 }
 
+bool is_short_name(const std::string& argument) {
+  return argument == "wiki" || argument == "minilm";
+}
+
 void run_build(const BuildArguments& arguments) {
   index_tools::BuildOptions options;
   options.corpus = arguments.corpus.path();
   options.corpus_options = arguments.corpus.options();
+  // A short name says more in a manifest, and in a remedy, than the file it stands for.
+  if (is_short_name(arguments.corpus.corpus)) options.corpus_name = arguments.corpus.corpus;
+  if (is_short_name(arguments.encoder)) options.encoder_name = arguments.encoder;
   options.out = base::expand_path(arguments.out);
   options.shards = arguments.shards;
   options.passage_words = arguments.passage_words;
