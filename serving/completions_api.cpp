@@ -70,7 +70,7 @@ CompletionsApi::CompletionsApi(Answerer& answerer, CompletionsApiOptions options
       worker_(answerer, options_.queue_requests_max, counters_) {}
 
 void CompletionsApi::refuse(const ApiError& error, base::HttpReply& reply) {
-  if (error.status >= 400 && error.status < 500 && error.status != 429) counters_.rejected();
+  if (error.status >= 400 && error.status < 500) counters_.rejected();
   reply.respond(error.status, kJson, error.to_json());
 }
 
@@ -121,7 +121,7 @@ void CompletionsApi::complete(CompletionKind kind, const base::HttpRequest& requ
   }
   const std::shared_ptr<Ticket> ticket = worker_.submit(parsed.question);
   if (ticket == nullptr) {
-    ApiError full(429, "overloaded", "",
+    ApiError full(503, "overloaded", "",
                   "the queue of " + std::to_string(options_.queue_requests_max) +
                       " requests is full: try again later");
     full.retry_after_s = worker_.retry_after_s();

@@ -18,7 +18,7 @@ namespace rookery::serving {
 struct CompletionsApiOptions {
   std::string model = "smollm2-135m";          ///< the name that clients must give
   std::int32_t max_new_tokens = 128;           ///< without a limit of the request's own
-  std::int32_t queue_requests_max = 16;        ///< waiting; further ones get 429
+  std::int32_t queue_requests_max = 16;        ///< waiting; further ones get 503 with `Retry-After`
   std::chrono::milliseconds client_poll{100};  ///< how soon a client's departure is noticed
 };
 

@@ -261,7 +261,7 @@ TEST_F(CompletionsApiTest, AFullQueueRefusesAtOnceAndTheOthersAreAnswered) {
   start();
   start();
   while (expect(200, get("/healthz"))["waiting"] != 2) std::this_thread::yield();
-  const Json error = expect(429, post("/v1/completions", question()))["error"];
+  const Json error = expect(503, post("/v1/completions", question()))["error"];
   EXPECT_EQ(error["message"], "the queue of 2 requests is full: try again later");
   EXPECT_GE(error["retry_after_s"], 1);
   gate.open();
