@@ -4,6 +4,10 @@
 #include "index_tools/split.hpp"
 #include "text/answers.hpp"
 
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <set>
 #include <string_view>
 #include <unordered_map>
 
@@ -12,8 +16,60 @@ namespace {
 
 struct Candidate {
   std::string source_id, title, description;
-  std::string key;  ///< the description as it is compared with others
+  std::string key;                     ///< the description as it is compared with others
+  std::vector<std::string> supported;  ///< its words that title or text have too, each once
 };
+
+using WordCounts = std::unordered_map<std::string, std::int64_t>;
+
+std::vector<std::string> words_of(const std::string& normalised) {
+  std::vector<std::string> words;
+  for (const std::string_view word : split_words(normalised, 1)) words.emplace_back(word);
+  return words;
+}
+
+std::set<std::string> words_of(const SourceText& source) {
+  const std::vector<std::string> words =
+      words_of(text::normalise_answer(source.title + " " + source.text));
+  return {words.begin(), words.end()};
+}
+
+std::vector<std::string> supported_words(const std::string& description, const SourceText& source) {
+  const std::set<std::string> in_source = words_of(source);
+  std::vector<std::string> supported;
+  for (const std::string& word : words_of(description)) {
+    const bool seen = std::find(supported.begin(), supported.end(), word) != supported.end();
+    if (!seen && in_source.contains(word)) supported.push_back(word);
+  }
+  return supported;
+}
+
+/// In how many sources each word that supports a candidate occurs.
+WordCounts count_sources(Corpus& corpus, const std::vector<Candidate>& candidates,
+                         std::int64_t sources) {
+  WordCounts counts;
+  for (const Candidate& candidate : candidates) {
+    for (const std::string& word : candidate.supported) counts.emplace(word, 0);
+  }
+  corpus.rewind();
+  while (corpus.sources() < sources) {
+    const std::optional<SourceText> source = corpus.next();
+    if (!source) break;
+    for (const std::string& word : words_of(*source)) {
+      if (const auto found = counts.find(word); found != counts.end()) ++found->second;
+    }
+  }
+  return counts;
+}
+
+bool is_supported(const Candidate& candidate, const WordCounts& counts, std::int64_t sources,
+                  double support_min) {
+  double information = 0;
+  for (const std::string& word : candidate.supported) {
+    information += std::log(static_cast<double>(sources) / static_cast<double>(counts.at(word)));
+  }
+  return information >= support_min * std::log(static_cast<double>(sources));
+}
 
 /// Whether the words of `part` stand in `text` in a row; both normalised.
 bool contains_words(const std::string& text, const std::string& part) {
@@ -29,7 +85,7 @@ int split_of(const std::string& source_id) {
 
 Question make_question(const Candidate& candidate) {
   return {"description-" + candidate.source_id,
-          "Which article is about: " + candidate.description + "?",
+          candidate.description,
           {candidate.title},
           candidate.source_id};
 }
@@ -58,13 +114,19 @@ QuestionPairs derive_question_pairs(Corpus& corpus, const QuestionPairOptions& o
     } else if (contains_words(key, title)) {
       ++pairs.names_its_title;
     } else {
-      candidates.push_back({source->source_id, source->title, source->description, key});
+      candidates.push_back({source->source_id, source->title, source->description, key,
+                            supported_words(key, *source)});
     }
   }
   pairs.sources = corpus.sources();
+  const WordCounts counts = count_sources(corpus, candidates, pairs.sources);
   for (const Candidate& candidate : candidates) {
     if (uses[candidate.key] > 1) {
       ++pairs.shared;
+      continue;
+    }
+    if (!is_supported(candidate, counts, pairs.sources, options.support_min)) {
+      ++pairs.unsupported;
       continue;
     }
     const int split = split_of(candidate.source_id);

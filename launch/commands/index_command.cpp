@@ -293,7 +293,8 @@ void run_questions(const CorpusArguments& corpus, const std::string& out, std::i
                      {{"no_description", pairs.no_description},
                       {"too_short_or_long", pairs.too_short_or_long},
                       {"names_its_title", pairs.names_its_title},
-                      {"shared", pairs.shared}}}});
+                      {"shared", pairs.shared},
+                      {"unsupported", pairs.unsupported}}}});
 }
 
 void add_build(CLI::App& index) {

@@ -15,11 +15,14 @@ namespace {
 
 class QuestionPairsTest : public ::testing::Test {
  protected:
-  void add(const std::string& id, const std::string& title, const std::string& description) {
-    lines_ +=
-        nlohmann::json{{"id", id}, {"title", title}, {"text", "text"}, {"description", description}}
-            .dump() +
-        "\n";
+  /// A source whose text supports all of its description, unless it is given another.
+  void add(const std::string& id, const std::string& title, const std::string& description,
+           const std::string& text = "") {
+    const nlohmann::json line{{"id", id},
+                              {"title", title},
+                              {"text", text.empty() ? "It is " + description : text},
+                              {"description", description}};
+    lines_ += line.dump() + "\n";
   }
   QuestionPairs derive() {
     base::write_file_atomically(folder_ / "c.jsonl", lines_);
@@ -55,10 +58,12 @@ TEST_F(QuestionPairsTest, LeavesOutWhatHasNoFairAnswer) {
   add("5", "Wren", "small brown bird species.");
   add("6", "A very long title that no one would ever answer", "Something quite odd here");
   add("7", "Magpie", "Black and white thief of the garden");
+  add("8", "Crane", "Tall wader with red crown", "Cranes are found on five continents.");
   const QuestionPairs pairs = derive();
   ASSERT_EQ(all(pairs).size(), 1u);
   EXPECT_EQ(all(pairs)[0].passage_id, "7");
-  EXPECT_EQ(pairs.sources, 7);
+  EXPECT_EQ(pairs.sources, 8);
+  EXPECT_EQ(pairs.unsupported, 1);
   EXPECT_EQ(pairs.no_description, 1);
   EXPECT_EQ(pairs.too_short_or_long, 2);
   EXPECT_EQ(pairs.names_its_title, 1);
