@@ -25,7 +25,7 @@ void replace_all(std::string& text, std::string_view from, std::string_view to) 
   }
 }
 
-/// What HF's WordPiece decoder does to every piece, and its tokenizer again to the whole.
+/// What HF's WordPiece decoder does to every piece (to the whole, its tokenizer does nothing).
 void clean_up(std::string& text) {
   for (const auto& [from, to] : std::array<std::pair<std::string_view, std::string_view>, 11>{{
            {" .", "."},
@@ -219,7 +219,6 @@ std::string WordPieceTokenizer::decode(std::span<const TokenId> ids) const {
     clean_up(piece);
     text += piece;
   }
-  clean_up(text);
   return text;
 }
 
