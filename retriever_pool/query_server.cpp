@@ -115,14 +115,15 @@ struct QueryServer::Impl {
         throw wire::WireError(wire::ErrorCode::kMalformed, "expected two frames, header and body");
       }
       wire::check_body(request.header, detail::bytes_of(frames[2]));
-      accept(std::move(request), detail::bytes_of(frames[2]));
+      accept(request, detail::bytes_of(frames[2]));
     } catch (const wire::WireError& error) {
       refuse(request, {error.code(), error.what(), std::chrono::milliseconds{0}});
     }
     return true;
   }
 
-  void accept(PendingRequest request, std::span<const std::byte> body) {
+  // Leaves the request whole when it throws: the refusal is sent to its client.
+  void accept(PendingRequest& request, std::span<const std::byte> body) {
     const auto remaining = std::min<std::uint64_t>(
         request.header.remaining_us, static_cast<std::uint64_t>(kRemainingMax.count()));
     request.deadline = request.arrived + std::chrono::microseconds(remaining);

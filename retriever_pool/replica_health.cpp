@@ -10,13 +10,17 @@ constexpr double kLatencyMinUs = 1;
 
 }  // namespace
 
-void ReplicaHealth::alive() { suspect_ = false; }
+void ReplicaHealth::measure(std::chrono::microseconds latency) {
+  const auto us = std::max(static_cast<double>(latency.count()), kLatencyMinUs);
+  latency_us_ = measured_ ? (1 - kAverageShare) * latency_us_ + kAverageShare * us : us;
+  measured_ = true;
+}
 
 void ReplicaHealth::connected(Time now) {
   connected_ = true;
   ping_open_ = false;
   pinged_ = now;
-  alive();
+  suspect_ = false;
 }
 
 void ReplicaHealth::disconnected() {
@@ -24,16 +28,15 @@ void ReplicaHealth::disconnected() {
   ping_open_ = false;
 }
 
-void ReplicaHealth::answered(Time now, std::chrono::microseconds latency) {
+void ReplicaHealth::answered(std::chrono::microseconds latency) {
   lost();
-  ponged(now);
-  const auto us = std::max(static_cast<double>(latency.count()), kLatencyMinUs);
-  latency_us_ = (1 - kAverageShare) * latency_us_ + kAverageShare * us;
+  seen();
+  measure(latency);
 }
 
-void ReplicaHealth::refused(Time now) {
+void ReplicaHealth::refused() {
   lost();
-  ponged(now);
+  seen();
 }
 
 void ReplicaHealth::lost() { in_flight_ = std::max<std::int64_t>(in_flight_ - 1, 0); }
@@ -47,9 +50,11 @@ void ReplicaHealth::ping_sent(Time now) {
   pinged_ = now;
 }
 
-void ReplicaHealth::ponged(Time) {
+void ReplicaHealth::ponged(Time now) {
+  seen();
+  if (!ping_open_) return;
   ping_open_ = false;
-  alive();
+  measure(std::chrono::duration_cast<std::chrono::microseconds>(now - pinged_));
 }
 
 bool ReplicaHealth::check(Time now) {

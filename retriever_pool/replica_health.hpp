@@ -16,15 +16,16 @@ class ReplicaHealth {
   void connected(Time now);
   void disconnected();
   void sent() { ++in_flight_; }
-  void answered(Time now, std::chrono::microseconds latency);
-  void refused(Time now);  ///< an error message: it lives, but did not serve
-  void lost();             ///< a message in flight got no answer and is waited for no more
+  void answered(std::chrono::microseconds latency);
+  void seen() { suspect_ = false; }  ///< it sent something
+  void refused();                    ///< an error message: it lives, but did not serve
+  void lost();  ///< a message in flight got no answer and is waited for no more
   void timed_out() { suspect_ = true; }  ///< an attempt was silent for its whole timeout
 
   /// True when a ping is due; the caller then sends one and calls `ping_sent`.
   [[nodiscard]] bool ping_due(Time now) const;
   void ping_sent(Time now);
-  void ponged(Time now);
+  void ponged(Time now);  ///< its time counts too: who is asked no more can become fast again
   /// Looks at the clock: a ping unanswered for too long makes a replica suspect. True when it
   /// became so just now.
   bool check(Time now);
@@ -37,11 +38,12 @@ class ReplicaHealth {
   [[nodiscard]] double cost() const { return static_cast<double>(in_flight_ + 1) * latency_us_; }
 
  private:
-  void alive();
+  void measure(std::chrono::microseconds latency);
 
   bool connected_ = false, suspect_ = false, ping_open_ = false;
   std::int64_t in_flight_ = 0;
-  double latency_us_ = 1000;  // moving average; a newcomer is thought fast enough to be tried
+  bool measured_ = false;
+  double latency_us_ = 20;  // moving average; a newcomer is thought fast, so that it is tried
   Time pinged_{};
 };
 

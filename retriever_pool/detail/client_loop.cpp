@@ -163,9 +163,10 @@ void ClientLoop::read_message(ReplicaEntry& replica, const std::vector<zmq::mess
     }
     const wire::Header header = wire::decode_header(bytes_of(frames[0]));
     if (header.request.high != client_) return;
-    replica.health.ponged(now);
+    if (header.type == wire::Type::kPong) return replica.health.ponged(now);
+    replica.health.seen();
     const auto found = replica.in_flight.find({header.request.low, header.attempt});
-    // A pong, or an answer that came late or twice: whoever asked has what they wanted.
+    // An answer that came late or twice: whoever asked has what they wanted.
     if (found == replica.in_flight.end()) return;
     const InFlight sent = found->second;
     replica.in_flight.erase(found);
@@ -184,7 +185,7 @@ void ClientLoop::take_reply(ReplicaEntry& replica, const wire::Header& header,
   try {
     wire::check_body(header, bytes_of(frames[1]));
     if (header.type == wire::Type::kError) {
-      replica.health.refused(now);
+      replica.health.refused();
       const wire::ErrorBody error = wire::decode_error(bytes_of(frames[1]));
       if (active) active->plan->failed(sent.shard, replica.number, error, now);
       return;
