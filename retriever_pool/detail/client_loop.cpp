@@ -190,8 +190,7 @@ void ClientLoop::take_reply(ReplicaEntry& replica, const wire::Header& header,
       if (active) active->plan->failed(sent.shard, replica.number, error, now);
       return;
     }
-    replica.health.answered(now,
-                            std::chrono::duration_cast<std::chrono::microseconds>(now - sent.sent));
+    replica.health.answered(std::chrono::duration_cast<std::chrono::microseconds>(now - sent.sent));
     if (!active) return;
     if (header.type != wire::Type::kAnswer || header.coverage != wire::Coverage::kComplete) {
       throw wire::WireError(wire::ErrorCode::kMalformed, "expected a complete answer");
