@@ -1,13 +1,17 @@
 #include "actors/process_identity.hpp"
 
+#include "actors/detail/pidfd.hpp"
+
 #include <poll.h>
 #include <signal.h>
-#include <sys/pidfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 #include <utility>
+
+#include "actors/detail/pidfd.hpp"
 
 namespace rookery::actors {
 
@@ -49,7 +53,7 @@ const std::string& boot_id() {
 class PidDescriptor {
  public:
   explicit PidDescriptor(const ProcessIdentity& process)
-      : descriptor_(process.pid > 0 ? pidfd_open(process.pid, 0) : -1) {
+      : descriptor_(process.pid > 0 ? detail::open_pidfd(process.pid) : -1) {
     // Checked after opening: from here on the descriptor and the check mean the same process.
     if (descriptor_ >= 0 && !process.alive()) {
       close(descriptor_);
@@ -62,7 +66,7 @@ class PidDescriptor {
   PidDescriptor(const PidDescriptor&) = delete;
   PidDescriptor& operator=(const PidDescriptor&) = delete;
   [[nodiscard]] bool valid() const { return descriptor_ >= 0; }
-  void send(int signal_number) const { pidfd_send_signal(descriptor_, signal_number, nullptr, 0); }
+  void send(int signal_number) const { detail::signal_pidfd(descriptor_, signal_number); }
   [[nodiscard]] bool wait(std::chrono::milliseconds timeout) const {
     const auto end = std::chrono::steady_clock::now() + timeout;
     for (;;) {

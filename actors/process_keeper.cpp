@@ -3,7 +3,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
-#include <sys/pidfd.h>
+
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +14,7 @@
 #include <thread>
 #include <utility>
 
+#include "actors/detail/pidfd.hpp"
 #include "actors/log_tail.hpp"
 #include "actors/process_table.hpp"
 #include "base/log.hpp"
@@ -143,12 +144,12 @@ struct ProcessKeeper::Impl {
     const auto log_from = log_bytes(log);
     ProcessEvent event;
     try {
-      Running child{base::Subprocess(std::move(options)), {}, spec.node, log, log_from, -1, {}};
-      const auto pid = child.process.pid();
+      base::Subprocess process(std::move(options));
+      const auto pid = process.pid();
       // The child is not reaped yet, so that its pid is still its own.
-      child.identity = ProcessIdentity::of(pid);
-      child.descriptor = pidfd_open(pid, 0);
-      running.insert_or_assign(slot, std::move(child));
+      const auto identity = ProcessIdentity::of(pid);
+      running.insert_or_assign(slot, Running{std::move(process), identity, spec.node, log, log_from,
+                                             detail::open_pidfd(pid), std::nullopt});
       const std::lock_guard lock(mutex);
       event = table.started(slot, pid, Clock::now());
     } catch (const std::exception& error) {
