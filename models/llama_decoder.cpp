@@ -1,5 +1,6 @@
 #include "models/llama_decoder.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <stdexcept>
@@ -45,11 +46,11 @@ LlamaDecoder::LlamaDecoder(const engine::Checkpoint& checkpoint)
 }
 
 void LlamaDecoder::train_last_layers(std::int32_t layers) {
-  if (layers < 0 || layers >= config_.layers) {
+  if (layers < 0) {
     parameters_.train_only([](std::string_view) { return true; });
     return;
   }
-  const std::int32_t first = config_.layers - layers;
+  const std::int32_t first = std::max(0, config_.layers - layers);
   parameters_.train_only([&](std::string_view name) {
     constexpr std::string_view kLayers = "model.layers.";
     if (name == "model.norm.weight") return layers > 0;

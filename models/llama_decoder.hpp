@@ -23,8 +23,8 @@ class LlamaDecoder {
   [[nodiscard]] const engine::DecoderConfig& config() const { return config_; }
   [[nodiscard]] ParameterSet& parameters() { return parameters_; }
   [[nodiscard]] const ParameterSet& parameters() const { return parameters_; }
-  /// Trains the last `layers` layers and the final norm, or everything when `layers` is negative
-  /// or not below the number of layers; 0 freezes the model.
+  /// Trains the last `layers` layers (all, where there are fewer) and the final norm; negative
+  /// trains the embeddings too, 0 freezes the model.
   void train_last_layers(std::int32_t layers);
 
  private:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <optional>
 #include <string>
 
 #include "base/error.hpp"
@@ -55,24 +56,21 @@ double AdamW::gradient_norm() const {
 
 void AdamW::step(double schedule, double norm) {
   const torch::NoGradGuard no_gradients;
-  const bool clipped = options_.clip_norm > 0 && norm > options_.clip_norm;
-  const double scale = clipped ? options_.clip_norm / norm : 1;
+  // The kernel divides gradients by this.
+  std::optional<torch::Tensor> scale;
+  if (options_.clip_norm > 0 && norm > options_.clip_norm) {
+    scale = torch::tensor(norm / options_.clip_norm, torch::kFloat32);
+  }
   for (Slot& slot : slots_) {
-    torch::Tensor gradient = slot.parameter.value.grad();
+    const torch::Tensor gradient = slot.parameter.value.grad();
     if (!gradient.defined()) continue;
-    if (clipped) gradient.mul_(scale);
-    torch::Tensor value = slot.parameter.value;
-    const double rate = schedule * slot.learning_rate;
     ++slot.moves;
-    if (slot.decays && options_.weight_decay > 0) value.mul_(1 - rate * options_.weight_decay);
-    slot.mean.mul_(options_.beta1).add_(gradient, 1 - options_.beta1);
-    slot.square.mul_(options_.beta2).addcmul_(gradient, gradient, 1 - options_.beta2);
-    const auto moves = static_cast<double>(slot.moves);
-    const double correction1 = 1 - std::pow(options_.beta1, moves);
-    const double correction2 = 1 - std::pow(options_.beta2, moves);
-    const torch::Tensor spread =
-        (slot.square.sqrt() / std::sqrt(correction2)).add_(options_.epsilon);
-    value.addcdiv_(slot.mean, spread, -rate / correction1);
+    // One pass over memory instead of ten: 135 million parameters do not fit a cache.
+    at::_fused_adamw_({slot.parameter.value}, {gradient}, {slot.mean}, {slot.square}, {},
+                      {torch::tensor(static_cast<float>(slot.moves))},
+                      schedule * slot.learning_rate, options_.beta1, options_.beta2,
+                      slot.decays ? options_.weight_decay : 0.0, options_.epsilon,
+                      /*amsgrad=*/false, /*maximize=*/false, scale, std::nullopt);
   }
 }
 

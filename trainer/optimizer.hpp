@@ -21,7 +21,8 @@ struct ParameterGroup {
 };
 
 /// AdamW with bias correction. Source: Loshchilov and Hutter 2019; decay groups as in
-/// specs/hf-rag.md 4.4. Own code, so that its state is plain tensors that a checkpoint can hold.
+/// specs/hf-rag.md 4.4. torch's fused kernel, with the state in plain tensors that a checkpoint can
+/// hold.
 class AdamW {
  public:
   AdamW(std::vector<ParameterGroup> groups, AdamWOptions options);

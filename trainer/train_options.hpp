@@ -31,8 +31,9 @@ struct TrainOptions {
   std::int32_t epochs = 1;    ///< passes over `questions.train`
   double score_scale = 20.0;  ///< times the document scores; 1 for DPR
   bool train_encoder = true;
-  std::int32_t generator_layers = -1;  ///< last layers to train; -1: all, 0: none
-  PromptOptions prompt;                ///< `passage_tokens`, `question_tokens`, …
+  std::int32_t generator_layers =
+      30;                ///< last layers to train, no embeddings; -1: everything, 0: none
+  PromptOptions prompt;  ///< `passage_tokens`, `question_tokens`, …
   std::filesystem::path checkpoint = "checkpoints/rag";  ///< folder of the last checkpoint
   std::int32_t checkpoint_every_steps = 0;               ///< 0: at the end only
   std::int32_t threads = 1;                              ///< per rank, [1, 256]

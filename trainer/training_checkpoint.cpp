@@ -47,6 +47,10 @@ std::string TrainingPosition::to_json() const {
                                {"batch_size", batch_size},
                                {"method", method},
                                {"index_generation", index_generation},
+                               {"passage_tokens", prompt.passage_tokens},
+                               {"question_tokens", prompt.question_tokens},
+                               {"answer_tokens", prompt.answer_tokens},
+                               {"score_scale", score_scale},
                                {"losses", losses}};
   return json.dump(2) + "\n";
 }
@@ -66,6 +70,10 @@ TrainingPosition TrainingPosition::from_json(const std::string& text, const std:
     json.at("batch_size").get_to(position.batch_size);
     json.at("method").get_to(position.method);
     json.at("index_generation").get_to(position.index_generation);
+    json.at("passage_tokens").get_to(position.prompt.passage_tokens);
+    json.at("question_tokens").get_to(position.prompt.question_tokens);
+    json.at("answer_tokens").get_to(position.prompt.answer_tokens);
+    json.at("score_scale").get_to(position.score_scale);
     json.at("losses").get_to(position.losses);
     return position;
   } catch (const nlohmann::json::exception& error) {
@@ -108,11 +116,15 @@ TrainingCheckpoint load_training_checkpoint(const fs::path& folder) {
                           ": expected a checkpoint of a training run, found none; start without "
                           "--resume");
   }
-  const fs::path state = folder / kStateName;
   return {.question_encoder = engine::load_checkpoint(folder / "question_encoder"),
           .generator = engine::load_checkpoint(folder / "generator"),
           .optimizer = engine::load_checkpoint(folder / "optimizer"),
-          .position = TrainingPosition::from_json(base::read_file(state), state.string())};
+          .position = load_position(folder)};
+}
+
+TrainingPosition load_position(const fs::path& folder) {
+  const fs::path state = folder / kStateName;
+  return TrainingPosition::from_json(base::read_file(state), state.string());
 }
 
 fs::path resolve_part(const std::string& name, const std::string& part) {

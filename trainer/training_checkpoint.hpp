@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/weights.hpp"
+#include "trainer/prompt.hpp"
 
 namespace rookery::trainer {
 
@@ -17,6 +18,8 @@ struct TrainingPosition {
   std::int64_t seed = 0;
   std::int32_t ranks = 1, batch_size = 1;
   std::string method, index_generation;
+  PromptOptions prompt;  ///< what the generator was trained to read
+  double score_scale = 20;
   std::vector<double> losses;  ///< of every step so far
 
   [[nodiscard]] std::string to_json() const;
@@ -38,6 +41,9 @@ void save_training_checkpoint(const TrainingCheckpoint& checkpoint,
 
 /// Throws `UserError` with the remedy when the folder is no whole checkpoint.
 TrainingCheckpoint load_training_checkpoint(const std::filesystem::path& folder);
+
+/// Its `state.json` alone.
+TrainingPosition load_position(const std::filesystem::path& folder);
 
 /// The model to load for `name`: the `part` (`generator` or `question_encoder`) of a training
 /// checkpoint's folder, else what `engine::resolve_model` says.

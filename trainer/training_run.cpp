@@ -71,6 +71,8 @@ TrainingRun::TrainingRun(Parts parts, const engine::Checkpoint& question_encoder
                .batch_size = parts_.options.batch_size,
                .method = parts_.options.method,
                .index_generation = index.generation,
+               .prompt = parts_.options.prompt,
+               .score_scale = parts_.options.score_scale,
                .losses = {}};
   parts_.group->reduce_gradients_of(all_of(model_));
 }

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "actors/colony_folder.hpp"
@@ -28,6 +29,8 @@ struct EvalQa {
   int threads = 0;
   bool show = false;
   trainer::QaOptions qa;
+  std::optional<double> score_scale;
+  std::optional<std::int32_t> passage_tokens;
 };
 
 std::unique_ptr<retriever_pool::Retriever> open_pool(const EvalQa& options) {
@@ -58,6 +61,14 @@ void print(const trainer::QaReport& report, const EvalQa& options) {
 }
 
 void run(EvalQa options) {
+  // A checkpoint knows what it was trained to read.
+  if (trainer::is_training_checkpoint(options.model)) {
+    const trainer::TrainingPosition trained = trainer::load_position(options.model);
+    options.qa.prompt = trained.prompt;
+    options.qa.score_scale = trained.score_scale;
+  }
+  if (options.score_scale) options.qa.score_scale = *options.score_scale;
+  if (options.passage_tokens) options.qa.prompt.passage_tokens = *options.passage_tokens;
   // The cheap mistakes first: a damaged question file should not wait for the models.
   auto questions = index_tools::read_questions(options.questions, {.limit = options.limit});
   const std::string encoder_name = !options.encoder.empty() ? options.encoder
@@ -103,12 +114,14 @@ void add_eval_qa(CLI::App& eval) {
   command->add_option("--documents", options->qa.documents, "Passages per question")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
-  command->add_option("--score-scale", options->qa.score_scale, "As in training")
-      ->check(CLI::Range(0.0, 1e4))
-      ->capture_default_str();
-  command->add_option("--passage-tokens", options->qa.prompt.passage_tokens, "As in training")
-      ->check(CLI::Range(8, 4096))
-      ->capture_default_str();
+  command
+      ->add_option("--score-scale", options->score_scale,
+                   "Times the document scores; by default as in training, else 20")
+      ->check(CLI::Range(0.0, 1e4));
+  command
+      ->add_option("--passage-tokens", options->passage_tokens,
+                   "Of a passage's text; by default as in training, else 96")
+      ->check(CLI::Range(8, 4096));
   command->add_option("--limit", options->limit, "Only the first so many questions; 0: all")
       ->check(CLI::NonNegativeNumber);
   command->add_option("--threads", options->threads, "0: all usable cores")

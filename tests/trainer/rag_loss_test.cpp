@@ -74,7 +74,7 @@ INSTANTIATE_TEST_SUITE_P(
                     2.438698, 7.345839},
         FixtureCase{"Token", RagMethod::kToken, 0, false, 6.898756, 4.379877, 11.278633},
         FixtureCase{"TokenSmoothed", RagMethod::kToken, 0.1, false, 6.874942, 4.396281, 11.271224}),
-    [](const auto& info) { return info.param.name; });
+    [](const auto& test_case) { return std::string(test_case.param.name); });
 
 struct GradientCase {
   const char* name;
@@ -117,7 +117,7 @@ INSTANTIATE_TEST_SUITE_P(
                                    RagMethod::kToken,
                                    0.1,
                                    {1.059778, -.288268, -.771511, -.233204, -.480361, .713565}}),
-    [](const auto& info) { return info.param.name; });
+    [](const auto& test_case) { return std::string(test_case.param.name); });
 
 TEST(RagLoss, GradientOfTheLogitsEqualsCentralDifferences) {
   for (const RagMethod method : {RagMethod::kSequence, RagMethod::kToken}) {
