@@ -17,6 +17,7 @@ int main(int argc, char** argv) {
   if (!listing) {
     std::printf("seed %llu (ROOKERY_SEED)\n",
                 static_cast<unsigned long long>(rookery::testing::seed()));
+    std::fflush(stdout);  // or tests that fork would print it again
   }
   // As in the executables: a peer that closes its socket is an error code, not a death.
   std::signal(SIGPIPE, SIG_IGN);
