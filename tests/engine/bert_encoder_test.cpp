@@ -2,6 +2,7 @@
 
 #include "base/atomic_file.hpp"
 #include "base/error.hpp"
+#include "base/subprocess.hpp"
 #include "engine/detail/instruction_set.hpp"
 #include "engine/text_encoder.hpp"
 #include "tests/support/temp_folder.hpp"
@@ -12,10 +13,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <limits>
+#include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace rookery::engine {
@@ -109,6 +113,41 @@ TEST_F(MiniLm, AVectorHasTheSameBytesAloneInAnyBatchAndWithAnyThreads) {
       }
     }
   }
+}
+
+/// Short, since the plain twin computes them too; 40 tokens, so that tiles, tails and panels occur.
+std::vector<std::string> texts_for_every_set() {
+  return {"who proposed the actor model, and in which year did they do so?",
+          "An actor is a unit of computation: it answers a message by sending messages, by "
+          "creating actors and by choosing its next behaviour."};
+}
+
+/// Writes vectors to the file that ROOKERY_VECTORS names; for the test behind it, which runs it in
+/// processes of their own, since a process chooses its instruction set once.
+TEST_F(MiniLm, DISABLED_WritesVectors) {
+  const char* file = std::getenv("ROOKERY_VECTORS");
+  ASSERT_NE(file, nullptr);
+  const auto vectors = encoder(2)->encode(texts_for_every_set());
+  base::write_file_atomically(
+      file, std::string_view(reinterpret_cast<const char*>(vectors.data()), vectors.size() * 4));
+}
+
+TEST_F(MiniLm, VectorsHaveTheSameBytesInEveryInstructionSet) {
+  const rookery::testing::TempFolder folder;
+  std::map<std::string, std::string> vectors;
+  for (const std::string set : {"plain", "avx2", "avx512"}) {
+    const auto file = folder / set;
+    base::Subprocess child(
+        {.command = {"/proc/self/exe", "--gtest_filter=MiniLm.DISABLED_WritesVectors",
+                     "--gtest_also_run_disabled_tests"},
+         .environment = {{"ROOKERY_ISA", set}, {"ROOKERY_VECTORS", file.string()}},
+         .log = folder / "log"});
+    ASSERT_EQ(child.wait(), 0) << base::read_file(folder / "log");
+    vectors[set] = base::read_file(file);
+  }
+  ASSERT_EQ(vectors["plain"].size(), 2 * kDimension * sizeof(float));
+  EXPECT_TRUE(vectors["avx2"] == vectors["plain"]);
+  EXPECT_TRUE(vectors["avx512"] == vectors["plain"]);
 }
 
 TEST_F(MiniLm, LongTextsAreCutAtTheModelsLimit) {
