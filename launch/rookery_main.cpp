@@ -13,51 +13,21 @@ constexpr int kUserMistake = 2;
 
 void add_commands(CLI::App& app) {
   using namespace rookery::launch;
-#ifdef ROOKERY_HAS_QUICKSTART
   add_quickstart_command(app);
-#endif
-#ifdef ROOKERY_HAS_INDEX
   add_index_command(app);
-#endif
-#ifdef ROOKERY_HAS_UP
   add_up_command(app);
-#endif
-#ifdef ROOKERY_HAS_STATUS
   add_status_command(app);
-#endif
-#ifdef ROOKERY_HAS_DOWN
   add_down_command(app);
-#endif
-#ifdef ROOKERY_HAS_QUERY
   add_query_command(app);
-#endif
-#ifdef ROOKERY_HAS_ASK
   add_ask_command(app);
-#endif
-#ifdef ROOKERY_HAS_SERVE
   add_serve_command(app);
-#endif
-#ifdef ROOKERY_HAS_TRAIN
   add_train_command(app);
-#endif
-#ifdef ROOKERY_HAS_EVAL
   add_eval_command(app);
-#endif
-#ifdef ROOKERY_HAS_BENCH
   add_bench_command(app);
-#endif
-#ifdef ROOKERY_HAS_CONFIG
   add_config_command(app);
-#endif
-#ifdef ROOKERY_HAS_HEAD
   add_head_command(app);
-#endif
-#ifdef ROOKERY_HAS_AGENT
   add_agent_command(app);
-#endif
-#ifdef ROOKERY_HAS_NODE
   add_node_command(app);
-#endif
 }
 
 }  // namespace
