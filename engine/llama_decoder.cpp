@@ -68,35 +68,53 @@ LlamaDecoder::LlamaDecoder(const Checkpoint& checkpoint, const DecoderOptions& o
       rope_(config_.head_size(), config_.rope_theta),
       team_(options.threads == 0 ? base::usable_cores() : options.threads),
       scratch_(static_cast<std::size_t>(team_.size())) {
+  // Ahead of the allocation: the number of layers is a claim of config.json.
+  (void)checkpoint.tensor(
+      "model.layers." + std::to_string(config_.layers - 1) + ".input_layernorm.weight",
+      {config_.hidden});
+  // Packing moves half a gigabyte: the head and each layer are parts of their own.
+  layers_.resize(static_cast<std::size_t>(config_.layers));
+  team_.run(config_.layers + 1, [&](int part) {
+    if (part == 0) {
+      read_head(checkpoint);
+    } else {
+      layers_[static_cast<std::size_t>(part - 1)] = read_layer(checkpoint, part - 1);
+    }
+  });
+}
+
+void LlamaDecoder::read_head(const Checkpoint& checkpoint) {
   const auto hidden = config_.hidden;
-  const auto vector = [&](const std::string& name) {
-    return checkpoint.tensor(name, {hidden}).values;
-  };
-  for (std::int32_t index = 0; index < config_.layers; ++index) {
-    const auto prefix = "model.layers." + std::to_string(index) + ".";
-    Layer layer;
-    layer.attention_norm = vector(prefix + "input_layernorm.weight");
-    layer.feed_norm = vector(prefix + "post_attention_layernorm.weight");
-    layer.query_key_value = pack(checkpoint,
-                                 {{prefix + "self_attn.q_proj.weight", hidden},
-                                  {prefix + "self_attn.k_proj.weight", heads_.kv_floats()},
-                                  {prefix + "self_attn.v_proj.weight", heads_.kv_floats()}},
-                                 hidden);
-    layer.attention_out = pack(checkpoint, {{prefix + "self_attn.o_proj.weight", hidden}}, hidden);
-    layer.gate_up = pack(checkpoint,
-                         {{prefix + "mlp.gate_proj.weight", config_.intermediate},
-                          {prefix + "mlp.up_proj.weight", config_.intermediate}},
-                         hidden);
-    layer.down =
-        pack(checkpoint, {{prefix + "mlp.down_proj.weight", hidden}}, config_.intermediate);
-    layers_.push_back(std::move(layer));
-  }
-  last_norm_ = vector("model.norm.weight");
+  last_norm_ = checkpoint.tensor("model.norm.weight", {hidden}).values;
   constexpr auto kEmbeddings = "model.embed_tokens.weight";
   const bool own_head = !config_.tied_embeddings;
   head_ =
       pack(checkpoint, {{own_head ? "lm_head.weight" : kEmbeddings, config_.vocabulary}}, hidden);
   if (own_head) embeddings_ = checkpoint.tensor(kEmbeddings, {config_.vocabulary, hidden}).values;
+}
+
+LlamaDecoder::Layer LlamaDecoder::read_layer(const Checkpoint& checkpoint,
+                                             std::int32_t index) const {
+  const auto hidden = config_.hidden;
+  const auto prefix = "model.layers." + std::to_string(index) + ".";
+  const auto vector = [&](const std::string& name) {
+    return checkpoint.tensor(prefix + name, {hidden}).values;
+  };
+  Layer layer;
+  layer.attention_norm = vector("input_layernorm.weight");
+  layer.feed_norm = vector("post_attention_layernorm.weight");
+  layer.query_key_value = pack(checkpoint,
+                               {{prefix + "self_attn.q_proj.weight", hidden},
+                                {prefix + "self_attn.k_proj.weight", heads_.kv_floats()},
+                                {prefix + "self_attn.v_proj.weight", heads_.kv_floats()}},
+                               hidden);
+  layer.attention_out = pack(checkpoint, {{prefix + "self_attn.o_proj.weight", hidden}}, hidden);
+  layer.gate_up = pack(checkpoint,
+                       {{prefix + "mlp.gate_proj.weight", config_.intermediate},
+                        {prefix + "mlp.up_proj.weight", config_.intermediate}},
+                       hidden);
+  layer.down = pack(checkpoint, {{prefix + "mlp.down_proj.weight", hidden}}, config_.intermediate);
+  return layer;
 }
 
 KvCache LlamaDecoder::new_cache() const {

@@ -44,6 +44,8 @@ class LlamaDecoder final : public Decoder {
     detail::AlignedFloats state, normed, query_key_value, attention, delta, gate_up, gated;
   };
 
+  void read_head(const Checkpoint& checkpoint);
+  [[nodiscard]] Layer read_layer(const Checkpoint& checkpoint, std::int32_t index) const;
   void check(std::span<const DecoderInput> inputs) const;
   /// Runs the chunks through all layers and appends the logits that they want to `logits`.
   void run_pass(std::span<const Chunk> chunks, std::int32_t rows, std::vector<float>& logits);

@@ -227,6 +227,14 @@ TEST(LlamaDecoder, MissingAndMisshapenTensorsAreNamed) {
   EXPECT_EQ(error_text([&] { make_decoder(checkpoint, {1}); }),
             "tiny: tensor model.norm.weight: expected shape [72], but the file has no such tensor");
   checkpoint = testing::TinyLlama{}.checkpoint();
+  auto config = nlohmann::json::parse(checkpoint.files["config.json"]);
+  config["num_hidden_layers"] = 30'000'000;  // refused, not allocated
+  checkpoint.files["config.json"] = config.dump();
+  EXPECT_EQ(
+      error_text([&] { make_decoder(checkpoint, {1}); }),
+      "tiny: tensor model.layers.29999999.input_layernorm.weight: expected shape [72], but the "
+      "file has no such tensor");
+  checkpoint = testing::TinyLlama{}.checkpoint();
   checkpoint.files.erase("tokenizer.json");
   EXPECT_EQ(error_text([&] { make_decoder(checkpoint, {1}); }),
             "tiny/tokenizer.json: expected this file beside the weights, found none");
