@@ -1,7 +1,5 @@
 #include "actors/process_identity.hpp"
 
-#include "actors/detail/pidfd.hpp"
-
 #include <poll.h>
 #include <signal.h>
 #include <unistd.h>

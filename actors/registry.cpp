@@ -2,6 +2,7 @@
 
 #include <iterator>
 #include <utility>
+#include <vector>
 
 #include "base/log.hpp"
 
@@ -41,6 +42,7 @@ Registry::behavior_type RegistryState::make_behavior() {
         return caf::unit;
       },
       [this](beat_atom) -> caf::result<void> {
+        bury_the_dead();
         membership.tick(self->clock().now());
         announce();
         self->delayed_send(self, kBeat, beat_atom_v);
@@ -92,6 +94,18 @@ void RegistryState::node_down(const caf::actor_addr& address) {
                                dead ? "it has died" : "perhaps only its connection");
   membership.lost(peer.node, peer.process.pid, dead, self->clock().now());
   announce();
+}
+
+void RegistryState::bury_the_dead() {
+  std::vector<std::pair<std::string, std::int64_t>> dead;
+  for (const auto& [slot, member] : membership.members()) {
+    const auto& view = member.view;
+    if (member.in_contact || view.pid == 0 || view.host != setup.host || !setup.is_dead) continue;
+    if (setup.is_dead({static_cast<pid_t>(view.pid), member.start_ticks, member.boot})) {
+      dead.emplace_back(view.node, view.pid);
+    }
+  }
+  for (const auto& [node, pid] : dead) membership.lost(node, pid, true, self->clock().now());
 }
 
 void RegistryState::announce() {

@@ -37,7 +37,7 @@ struct RegistrySetup {
   std::shared_ptr<StatusBoard> board;  ///< shared with the HTTP threads
   /// Called from the actor when clients may have a new view; must not block.
   std::function<void(const retriever_pool::RoutingView&)> publish;
-  /// Is this process of this host dead? Called when a connection broke; reads /proc only.
+  /// Is this process of this host dead? Called for nodes out of contact; reads /proc only.
   std::function<bool(const ProcessIdentity&)> is_dead;
   std::string host;  ///< this host, where `is_dead` can tell
 };
@@ -50,6 +50,9 @@ struct RegistryState {
   caf::result<Welcome> join(const NodeHello& hello);
   caf::result<void> report(const NodeReport& report);
   void node_down(const caf::actor_addr& address);
+  /// Looks again at lost nodes of this host: a killed process closes its sockets a moment before it
+  /// counts as dead.
+  void bury_the_dead();
   /// Board and clients learn what has changed.
   void announce();
   [[nodiscard]] Welcome welcome() const;

@@ -115,7 +115,7 @@ TEST_F(ProcessKeeperTest, KillsAProcessThatWillNotStop) {
   auto keeper = make_keeper("trap '' TERM; echo deaf; while :; do sleep 1; done");
   keeper->assign({spec(0)});
   ASSERT_TRUE(eventually([&] {
-    return std::filesystem::exists(folder / "node-1.log") &&
+    return running().size() == 1 && std::filesystem::exists(folder / "node-1.log") &&
            base::read_file(folder / "node-1.log").find("deaf") != std::string::npos;
   }));
   const auto process = running().at(0);

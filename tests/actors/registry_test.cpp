@@ -120,6 +120,19 @@ TEST_F(RegistryTest, ANodeWhoseActorEndsWithItsProcessIsGone) {
   EXPECT_EQ(state(1), ReplicaState::kReady);
 }
 
+TEST_F(RegistryTest, ANodeThatIsSeenDeadALittleLaterGoesEvenAsTheLastOfItsShard) {
+  {
+    caf::scoped_actor node{system};
+    ask_as<Welcome>(node, registry, hello_atom_v, hello(0));
+  }
+  run();
+  pass(200ms);
+  EXPECT_EQ(state(0), ReplicaState::kReady) << "nobody saw it die";
+  processes_dead = true;
+  pass(200ms);
+  EXPECT_EQ(state(0), ReplicaState::kGone);
+}
+
 TEST_F(RegistryTest, ANodeThatIsOnlyOutOfContactGoesAfterASecond) {
   caf::scoped_actor second{system};
   ask_as<Welcome>(second, registry, hello_atom_v, hello(1));
