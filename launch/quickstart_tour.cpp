@@ -207,7 +207,8 @@ class Tour {
         "Fine-tune",
         "Two data-parallel ranks learn to answer from retrieved passages (RAG-Sequence).");
     const auto before = evaluate(config_.train.generator, "before", false);
-    const json training = runner_.run_json({"train", config_file_.string(), "--nproc", "2", "--pool", config_.colony});
+    const json training = runner_.run_json(
+        {"train", config_file_.string(), "--nproc", "2", "--pool", config_.colony});
     const auto after = evaluate(config_.train.checkpoint.string(), "after", false);
     const auto shuffled = evaluate(config_.train.checkpoint.string(),
                                    "with passages shuffled between questions", true);

@@ -68,7 +68,7 @@ void print_times(const serving::Answer& answer) {
     std::printf(" · %lld of %lld guesses right", static_cast<long long>(answer.counts.hits),
                 static_cast<long long>(answer.counts.checked));
   }
-  if (!answer.generation.empty()) std::printf(" · generation %s", answer.generation.c_str());
+  if (!answer.generation.empty()) std::printf(" · index %s", answer.generation.c_str());
   std::printf("\n");
 }
 

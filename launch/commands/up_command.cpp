@@ -40,7 +40,7 @@ struct UpOptions {
   bool foreground = false;
 };
 
-/// `12285` → `12,285`.
+/// `12285` → `12,324`.
 std::string grouped(std::int64_t number) {
   auto text = std::to_string(number);
   for (auto at = static_cast<std::int64_t>(text.size()) - 3; at > 0; at -= 3) {
