@@ -95,7 +95,9 @@ int run_ranks(const std::vector<std::string>& command, int ranks, int threads) {
                            {"LOCAL_RANK", std::to_string(rank)},
                            {"MASTER_ADDR", address},
                            {"MASTER_PORT", port},
-                           {"OMP_NUM_THREADS", std::to_string(threads)}};
+                           {"OMP_NUM_THREADS", std::to_string(threads)},
+                           // Its warnings are about our use of its API, not about the user's run.
+                           {"TORCH_CPP_LOG_LEVEL", "ERROR"}};
     // A group of its own, so that Ctrl-C reaches the ranks through us and once only.
     options.new_session = true;
     children.emplace_back(std::move(options));
