@@ -15,7 +15,8 @@ import subprocess
 import sys
 import time
 
-FOLDERS = "base text engine index_tools retriever_pool actors models trainer serving launch tests".split()
+# Tests are left out: they are half of the units, and GoogleTest's macros make most of the noise.
+FOLDERS = "base text engine index_tools retriever_pool actors models trainer serving launch".split()
 TORCH = re.compile(r"^(models|trainer|tests/models|tests/trainer|launch/rookery_torch|launch/torch|serving/gpu)")
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 
