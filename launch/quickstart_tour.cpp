@@ -36,7 +36,7 @@ struct TourSize {
   int sources = 0;  ///< of the corpus; 0: all
   std::int64_t load_queries = 2400;
   double load_rate_per_s = 120;
-  int eval_questions = 120;
+  int eval_questions = 100;
   int serve_questions = 10;
   int new_tokens = 64;
 };
