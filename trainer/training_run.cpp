@@ -117,7 +117,8 @@ StepFigures TrainingRun::step() {
   const double mean_loss = sums[0] / group.ranks();
   const std::string where = "step " + std::to_string(position_.step + 1);
   if (!std::isfinite(mean_loss)) {
-    throw base::UserError(where + ": the loss is not finite (" + std::to_string(mean_loss) +
+    throw base::UserError(where + ": the loss is not finite (" +
+                          (std::isnan(mean_loss) ? "nan" : "infinite") +
                           "); stopped before the weights moved; try a lower learning_rate");
   }
   group.backward(loss);

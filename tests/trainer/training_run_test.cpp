@@ -61,6 +61,7 @@ std::uint16_t free_port() {
 RankResult run_one(const TrainOptions& options, const RankOptions& rank, int stop_after = 1000,
                    bool resume = false) {
   RankResult result;
+  at::set_num_threads(1);
   try {
     ProcessGroup group(rank);
     TinyPool pool;
