@@ -283,7 +283,7 @@ void LlamaDecoder::attention(const Layer& layer, std::size_t layer_index,
       const auto* chunk = chunks.data();
       while (index >= tiles_of(*chunk)) index -= tiles_of(*chunk++);
       const auto first = index / heads_.kv_heads * tile_positions;
-      const auto row = static_cast<std::size_t>(chunk->first_row + first);
+      const auto row = static_cast<std::size_t>(chunk->first_row) + static_cast<std::size_t>(first);
       detail::AttentionTile work;
       work.keys = chunk->cache->keys_[layer_index].data();
       work.values = chunk->cache->values_[layer_index].data();

@@ -34,7 +34,7 @@ void attend(const HeadLayout& layout, const AttentionTile& tile, AlignedFloats& 
   if (scratch.size() < scratch_floats) scratch.resize(scratch_floats);
 
   // The query rows of this head group side by side: position by position, head by head.
-  const auto first_head = static_cast<std::size_t>(tile.kv_head * group);
+  const auto first_head = static_cast<std::size_t>(tile.kv_head) * static_cast<std::size_t>(group);
   float* queries = scratch.data();
   for (std::int32_t p = 0; p < tile.positions; ++p) {
     std::copy_n(tile.queries + static_cast<std::size_t>(p) * tile.query_stride + first_head * size,
