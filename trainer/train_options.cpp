@@ -33,6 +33,7 @@ TrainOptions TrainOptions::from_options(base::OptionReader reader) {
   reader.read("answer_tokens", o.prompt.answer_tokens, 1, 512);
   reader.read("checkpoint", o.checkpoint);
   reader.read("checkpoint_every_steps", o.checkpoint_every_steps, 0, 100'000'000);
+  reader.read("precision", o.precision, {"float32", "bfloat16"});
   reader.read("threads", o.threads, 1, 256);
   reader.read("nproc", o.nproc, 1, 64);
   reader.read("pool", o.pool);

@@ -9,6 +9,7 @@
 
 #include "base/atomic_file.hpp"
 #include "base/error.hpp"
+#include "base/log.hpp"
 #include "base/option_reader.hpp"
 #include "base/progress.hpp"
 #include "base/stop_signal.hpp"
@@ -46,6 +47,19 @@ engine::EncoderIdentity identity_of(const engine::Checkpoint& encoder) {
           .tokens_max = config.tokens_max};
 }
 
+/// Torch's warnings are for those who write code; `ROOKERY_LOG=debug` shows them.
+class QuietWarnings final : public c10::WarningHandler {
+ public:
+  void process(const c10::Warning& warning) override {
+    base::logger("trainer")->debug("{}", warning.msg());
+  }
+};
+
+QuietWarnings& quiet_warnings() {
+  static QuietWarnings handler;
+  return handler;
+}
+
 /// Activations of 1 to 30 MB come and go at every step; by default each is a mapping of its own,
 /// and its page faults took more than a third of the processor time of a step.
 void keep_freed_memory() {
@@ -61,6 +75,10 @@ int run_rank(const RankRunOptions& run) {
   const TrainOptions options = read_options(run);
   at::set_num_threads(options.threads);
   at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
+  at::globalContext().setFloat32MatmulPrecision(options.precision == "bfloat16" ? "medium"
+                                                                                : "highest");
+  // The reducer warns that it looked for unused parameters and found none; that is what we want.
+  c10::WarningUtils::set_warning_handler(&quiet_warnings());
   const RankOptions rank_options = RankOptions::from_environment(options.group_timeout);
   const bool speaks = rank_options.rank == 0;
 

@@ -95,9 +95,7 @@ int run_ranks(const std::vector<std::string>& command, int ranks, int threads) {
                            {"LOCAL_RANK", std::to_string(rank)},
                            {"MASTER_ADDR", address},
                            {"MASTER_PORT", port},
-                           {"OMP_NUM_THREADS", std::to_string(threads)},
-                           // Its warnings are about our use of its API, not about the user's run.
-                           {"TORCH_CPP_LOG_LEVEL", "ERROR"}};
+                           {"OMP_NUM_THREADS", std::to_string(threads)}};
     // A group of its own, so that Ctrl-C reaches the ranks through us and once only.
     options.new_session = true;
     children.emplace_back(std::move(options));
@@ -122,7 +120,7 @@ int run_ranks(const std::vector<std::string>& command, int ranks, int threads) {
         all = false;
       } else if (*ended[i] != 0 && !first_failure) {
         first_failure = *ended[i];
-        if (*ended[i] > 128) {
+        if (*ended[i] > 128 && !asked) {
           std::fprintf(stderr,
                        "train: rank %zu was killed by signal %d; go on from the last checkpoint "
                        "with --resume\n",

@@ -44,6 +44,7 @@ TEST(TrainOptions, ReadsEveryPart) {
 TEST(TrainOptions, NamesFileLineAndKeyOfAMistake) {
   EXPECT_THAT(complaint("seed: 1\nmethod: rag\n"), ::testing::HasSubstr("t.yaml:2: "));
   EXPECT_THAT(complaint("method: rag\n"), ::testing::HasSubstr("rag_sequence"));
+  EXPECT_THAT(complaint("precision: half\n"), ::testing::HasSubstr("bfloat16"));
   EXPECT_THAT(complaint("documents: 0\n"), ::testing::HasSubstr("[1, 64]"));
   EXPECT_THAT(complaint("learnig_rate: 1\n"), ::testing::HasSubstr("learnig_rate"));
   EXPECT_THAT(complaint("group_timeout_ms: 1000\n"),
