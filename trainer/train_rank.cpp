@@ -3,13 +3,14 @@
 #include <malloc.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include "base/atomic_file.hpp"
 #include "base/error.hpp"
-#include "base/log.hpp"
 #include "base/option_reader.hpp"
 #include "base/progress.hpp"
 #include "base/stop_signal.hpp"
@@ -47,11 +48,15 @@ engine::EncoderIdentity identity_of(const engine::Checkpoint& encoder) {
           .tokens_max = config.tokens_max};
 }
 
-/// Torch's warnings are for those who write code; `ROOKERY_LOG=debug` shows them.
+/// Torch's warnings are for those who write code; `ROOKERY_LOG=debug` shows them. (Our logger's fmt
+/// and torch's own copy cannot be included together.)
 class QuietWarnings final : public c10::WarningHandler {
  public:
   void process(const c10::Warning& warning) override {
-    base::logger("trainer")->debug("{}", warning.msg());
+    const char* level = std::getenv("ROOKERY_LOG");
+    if (level != nullptr && std::string_view(level) == "debug") {
+      std::fprintf(stderr, "torch: %s\n", warning.msg().c_str());
+    }
   }
 };
 
