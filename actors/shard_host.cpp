@@ -14,10 +14,10 @@ struct ShardHost::Impl {
 
   void run() {
     try {
-      std::shared_ptr<const index_tools::SnapshotShard> shard =
+      const std::shared_ptr<const index_tools::SnapshotShard> shard =
           index_tools::open_shard(setup.snapshot, setup.shard);
       setup.server.metric = index_tools::load_manifest(setup.snapshot).metric;
-      auto fresh = std::make_unique<retriever_pool::QueryServer>(setup.server, std::move(shard),
+      auto fresh = std::make_unique<retriever_pool::QueryServer>(setup.server, shard,
                                                                  setup.generation, metrics);
       const auto endpoint = fresh->endpoint();
       {

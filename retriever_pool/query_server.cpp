@@ -136,9 +136,9 @@ struct QueryServer::Impl {
         service.check_target(request.header);
         request.body = wire::decode_query(body);
         service.check_query(request.body);
-        return admit(std::move(request));
+        return admit(request);
       case wire::Type::kPing:
-        return admit(std::move(request));
+        return admit(request);
       case wire::Type::kCancel: {
         const std::lock_guard lock(mutex);
         if (queue.cancel(request.client, request.header.request)) metrics.set_queue(queue.size());
@@ -150,7 +150,7 @@ struct QueryServer::Impl {
     }
   }
 
-  void admit(PendingRequest request) {
+  void admit(const PendingRequest& request) {
     std::optional<Refusal> refusal;
     {
       const std::lock_guard lock(mutex);
@@ -289,8 +289,8 @@ struct QueryServer::Impl {
   std::thread search_thread, socket_thread;
 };
 
-QueryServer::QueryServer(QueryServerOptions options,
-                         std::shared_ptr<const index_tools::SnapshotShard> shard,
+QueryServer::QueryServer(const QueryServerOptions& options,
+                         const std::shared_ptr<const index_tools::SnapshotShard>& shard,
                          std::string generation, base::Metrics& metrics)
     : impl_(std::make_unique<Impl>(options, shard, std::move(generation), metrics)) {}
 QueryServer::~QueryServer() = default;

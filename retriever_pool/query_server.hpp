@@ -33,7 +33,8 @@ class QueryServer {
  public:
   /// `metrics` outlives the server. Throws `UserError` when the endpoint cannot be bound, naming
   /// it, when the shard is unsound (see `make_exact_index`) or the metric unknown.
-  QueryServer(QueryServerOptions options, std::shared_ptr<const index_tools::SnapshotShard> shard,
+  QueryServer(const QueryServerOptions& options,
+              const std::shared_ptr<const index_tools::SnapshotShard>& shard,
               std::string generation, base::Metrics& metrics);
   ~QueryServer();  ///< Answers what is queued with "unavailable", closes the socket, joins.
   [[nodiscard]] std::string endpoint() const;

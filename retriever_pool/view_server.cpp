@@ -205,7 +205,7 @@ RoutingView fetch_view(const std::string& head, milliseconds timeout) {
       if (frames.size() != 2) continue;
       const wire::Header answer = wire::decode_header(detail::bytes_of(frames[0]));
       wire::check_body(answer, detail::bytes_of(frames[1]));
-      if (answer.type != wire::Type::kViewAnswer || frames[1].size() == 0) continue;
+      if (answer.type != wire::Type::kViewAnswer || frames[1].empty()) continue;
       return RoutingView::from_json(frames[1].to_string());
     } catch (const wire::WireError& error) {
       throw base::UserError(head + ": expected a head of a colony, got: " + error.what());

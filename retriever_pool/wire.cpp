@@ -78,7 +78,7 @@ std::string to_string(ErrorCode code) {
   return "internal";
 }
 
-std::string encode_header(Header header, std::span<const std::byte> body,
+std::string encode_header(const Header& header, std::span<const std::byte> body,
                           std::span<const std::byte> extensions) {
   const std::size_t bytes = kHeaderBytes + extensions.size();
   if (bytes > kHeaderBytesMax) {

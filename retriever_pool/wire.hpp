@@ -91,7 +91,7 @@ struct Header {
 
 /// Fills in the sizes and checksums. `extensions` is put behind the fixed part as it is. Throws
 /// `std::invalid_argument` for names over 32 bytes or extensions over the limit.
-std::string encode_header(Header header, std::span<const std::byte> body,
+std::string encode_header(const Header& header, std::span<const std::byte> body,
                           std::span<const std::byte> extensions = {});
 
 /// Reads a header that anyone may have sent. Throws `WireError` (kMalformed, kBadVersion,

@@ -67,7 +67,7 @@ void ClientLoop::run() {
     doorbell_.clear();
     const Time now = Clock::now();
     for (ReplicaEntry& replica : replicas_.all()) read_replica(replica, now);
-    if (auto view = head_.step(now)) apply_view(std::move(*view));
+    if (auto view = head_.step(now)) apply_view(*view);
     take_new_calls();
     for (ReplicaEntry& replica : replicas_.all()) check_health(replica, now);
     advance(Clock::now());
@@ -111,7 +111,7 @@ void ClientLoop::take_new_calls() {
   }
 }
 
-void ClientLoop::apply_view(RoutingView view) {
+void ClientLoop::apply_view(const RoutingView& view) {
   {
     const std::lock_guard lock(mutex_);
     // A head that has just started does not know all nodes yet: while the old view still serves,

@@ -46,7 +46,7 @@ class ClientLoop {
   void poll_sockets();
   [[nodiscard]] std::chrono::milliseconds next_wait() const;
   void take_new_calls();
-  void apply_view(RoutingView view);
+  void apply_view(const RoutingView& view);
   void release_in_flight(ReplicaEntry& replica, const std::string& why);
   void read_replica(ReplicaEntry& replica, Time now);
   void read_message(ReplicaEntry& replica, const std::vector<zmq::message_t>& frames, Time now);

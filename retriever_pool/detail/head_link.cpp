@@ -37,7 +37,7 @@ void HeadLink::receive(Time now, std::optional<RoutingView>& news) {
       const wire::Header header = wire::decode_header(bytes_of(frames[0]));
       wire::check_body(header, bytes_of(frames[1]));
       if (header.type != wire::Type::kViewAnswer) throw std::invalid_argument("not a view");
-      if (frames[1].size() == 0) continue;  // nothing newer
+      if (frames[1].empty()) continue;  // nothing newer
       RoutingView view = RoutingView::from_json(frames[1].to_string());
       if (std::pair{view.term, view.epoch} <= std::pair{term_, epoch_}) continue;
       term_ = view.term;
