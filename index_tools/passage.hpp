@@ -21,6 +21,7 @@ struct SourceText {
 struct PassageView {
   std::int64_t id = 0;
   std::string_view source_id, title, text;
+  std::string_view topic = {};  ///< empty where the corpus has none
 };
 
 }  // namespace rookery::index_tools

@@ -114,6 +114,25 @@ bool has_unfinished_build(const fs::path& snapshot) {
 
 }  // namespace
 
+void copy_vector(const SnapshotShard& shard, std::int64_t row, std::span<float> out) {
+  const auto dimension = static_cast<std::size_t>(shard.dimension());
+  if (row < 0 || row >= shard.count() || out.size() != dimension ||
+      shard.vector_type() == VectorType::kNone) {
+    throw std::invalid_argument("copy_vector: expected a row in [0, " +
+                                std::to_string(shard.count()) + ") and room for " +
+                                std::to_string(dimension) + " floats, got row " +
+                                std::to_string(row) + " and " + std::to_string(out.size()));
+  }
+  const std::size_t begin = static_cast<std::size_t>(row) * dimension;
+  if (shard.vector_type() == VectorType::kFloat16) {
+    const auto halves = shard.half_vectors().subspan(begin, dimension);
+    std::transform(halves.begin(), halves.end(), out.begin(), from_half);
+  } else {
+    std::copy_n(shard.vectors().begin() + static_cast<std::ptrdiff_t>(begin), dimension,
+                out.begin());
+  }
+}
+
 fs::path resolve_generation(const fs::path& snapshot) {
   const std::string name = snapshot.string();
   std::error_code error;

@@ -6,10 +6,12 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "index_tools/manifest.hpp"
 #include "index_tools/passage.hpp"
+#include "index_tools/vector_math.hpp"
 
 namespace rookery::index_tools {
 
@@ -22,12 +24,25 @@ class SnapshotShard {
   [[nodiscard]] virtual std::int64_t count() const = 0;
   [[nodiscard]] virtual std::int32_t dimension() const = 0;
   [[nodiscard]] virtual std::span<const std::int64_t> ids() const = 0;  ///< `[count]`, rising
-  [[nodiscard]] virtual std::span<const float> vectors()
-      const = 0;  ///< `[count, dimension]`, 64-byte aligned
+  /// What the vectors are; kNone where there are none (a BM25 snapshot): dimension 0.
+  [[nodiscard]] virtual VectorType vector_type() const { return VectorType::kFloat32; }
+  /// `[count, dimension]`, 64-byte aligned; empty unless the type is float32.
+  [[nodiscard]] virtual std::span<const float> vectors() const = 0;
+  /// The same as IEEE binary16; empty unless the type is float16.
+  [[nodiscard]] virtual std::span<const std::uint16_t> half_vectors() const { return {}; }
+  /// What the keys of a kNN datastore stand for, `[count]`; empty where there are none.
+  [[nodiscard]] virtual std::span<const std::int32_t> values() const { return {}; }
+  /// The bytes of an index file (`int8`, `hnsw`, `ivfpq`, `bm25`); empty when it is not there.
+  [[nodiscard]] virtual std::span<const std::byte> file(std::string_view /*name*/) const {
+    return {};
+  }
   [[nodiscard]] virtual PassageView passage(std::int64_t row) const = 0;
   /// The row of a passage id, when it is here.
   [[nodiscard]] virtual std::optional<std::int64_t> row_of(std::int64_t id) const = 0;
 };
+
+/// The vector of a row as floats, whatever its type. `out` is `[dimension]`.
+void copy_vector(const SnapshotShard& shard, std::int64_t row, std::span<float> out);
 
 /// Resolves `NAME` (through `CURRENT`) or `NAME/GENERATION` to the generation's folder.
 /// Throws `UserError` with the remedy when there is none.

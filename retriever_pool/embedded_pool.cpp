@@ -29,7 +29,10 @@ class EmbeddedPool final : public Retriever {
   RetrievalAnswer retrieve(const RetrievalRequest& request) override {
     const auto begin = Clock::now();
     check_queries(request.queries, request.k, index_.dimension);
-    const SearchBatch batch{request.queries, request.k, begin + request.deadline};
+    SearchBatch batch;
+    batch.queries = request.queries;
+    batch.k = request.k;
+    batch.deadline = begin + request.deadline;
     std::vector<HitRows> found;
     RetrievalAnswer answer;
     for (const auto& index : indexes_) {

@@ -118,13 +118,24 @@ std::int64_t block_rows(std::int32_t dimension) {
 
 }  // namespace
 
-std::string to_string(Metric metric) { return metric == Metric::kL2 ? "l2" : "inner_product"; }
+std::string to_string(Metric metric) {
+  switch (metric) {
+    case Metric::kL2:
+      return "l2";
+    case Metric::kCosine:
+      return "cosine";
+    case Metric::kInnerProduct:
+      break;
+  }
+  return "inner_product";
+}
 
 Metric parse_metric(std::string_view name) {
   if (name == "inner_product") return Metric::kInnerProduct;
   if (name == "l2") return Metric::kL2;
-  throw std::invalid_argument("metric: expected inner_product or l2, got '" + std::string(name) +
-                              "'");
+  if (name == "cosine") return Metric::kCosine;
+  throw std::invalid_argument("metric: expected inner_product, l2 or cosine, got '" +
+                              std::string(name) + "'");
 }
 
 std::string to_string(InstructionSet set) {

@@ -9,9 +9,12 @@
 
 namespace rookery::retriever_pool {
 
-enum class Metric { kInnerProduct, kL2 };  ///< L2 scores are negated sums of squared differences
-std::string to_string(Metric metric);      ///< "inner_product" or "l2", as in a manifest
-/// Throws `std::invalid_argument` naming the two that exist.
+/// L2 scores are negated sums of squared differences. Cosine is the inner product of vectors of
+/// length 1: a snapshot holds them normalised (`index_tools::normalise_rows`), and every index
+/// normalises its queries the same way before it scores them.
+enum class Metric { kInnerProduct, kL2, kCosine };
+std::string to_string(Metric metric);  ///< "inner_product", "l2" or "cosine", as in a manifest
+/// Throws `std::invalid_argument` naming the three that exist.
 Metric parse_metric(std::string_view name);
 
 /// Which code computes; all three give the same bits (law 1).

@@ -3,30 +3,54 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "index_tools/index_spec.hpp"
+#include "retriever_pool/passage_filter.hpp"
+
 namespace rookery::retriever_pool {
 
-inline constexpr std::int32_t kDocumentsMax = 1024;  ///< `k` is in [1, 1024] (law 2)
-inline constexpr std::int32_t kBatchMax = 1024;      ///< queries in one request
+inline constexpr std::int32_t kDocumentsMax = 1024;           ///< `k` is in [1, 1024] (law 2)
+inline constexpr std::int32_t kBatchMax = 1024;               ///< queries in one request
+inline constexpr std::int64_t kQueryTextBytesMax = 64 << 10;  ///< of one text query
 
-/// A batch of queries for the index.
+/// How far an approximate search looks; 0 takes what the index was built with. Exact kinds ignore
+/// it.
+struct SearchTuning {
+  std::int32_t ef_search = 0;   ///< hnsw: candidates of the walk, which uses max(ef_search, k)
+  std::int32_t nprobe = 0;      ///< ivfpq: lists that are read
+  std::int32_t candidates = 0;  ///< ivfpq, hnsw over int8: rows that are re-scored exactly, at
+                                ///< least k
+  friend bool operator==(const SearchTuning&, const SearchTuning&) = default;
+};
+
+/// A batch of queries for the index: vectors for the dense kinds, texts for bm25, ids to look
+/// passages up. Exactly one of the three is given.
 struct RetrievalRequest {
-  std::span<const float> queries;            ///< `[batch, dimension]`, row-major, finite
-  std::int32_t k = 5;                        ///< documents per query, [1, 1024]
-  bool want_passages = true;                 ///< source id, title and text of every document
-  bool want_vectors = false;                 ///< the stored vector of every document
+  std::span<const float> queries = {};      ///< `[batch, dimension]`, row-major, finite
+  std::span<const std::string> texts = {};  ///< `[batch]`, UTF-8, at most `kQueryTextBytesMax` each
+  std::span<const std::int64_t> ids =
+      {};                     ///< `[batch]`: row i of the answer is that passage with
+                              ///< score 0, or nothing where there is none; k is ignored
+  std::int32_t k = 5;         ///< documents per query, [1, 1024]
+  bool want_passages = true;  ///< source id, title and text of every document
+  bool want_vectors = false;  ///< the stored vector of every document
   std::chrono::milliseconds deadline{2000};  ///< from now; the call returns or throws by then
+  std::optional<index_tools::IndexKind> kind = {};  ///< unset: the pool's own; bm25 for texts
+  SearchTuning tuning = {};
+  PassageFilter filter = {};  ///< on top of the pool's own
 };
 
 struct Document {
   std::int64_t id = 0;
   float score = 0;
-  std::string source_id, title, text;  ///< with `want_passages`
-  std::vector<float> vector;           ///< with `want_vectors`
+  std::string source_id, title, text;      ///< with `want_passages`
+  std::vector<float> vector;               ///< with `want_vectors`
+  std::optional<std::int32_t> value = {};  ///< of a kNN datastore's entry: always given there
 };
 
 /// Row i answers query i, in the one order of results (law 1): score falling, then id rising.
@@ -58,6 +82,8 @@ struct IndexDescription {
   bool normalised = false;
   std::int32_t dimension = 0, shards = 0;
   std::int64_t passages = 0, sources = 0;
+  std::vector<index_tools::IndexKind> kinds;  ///< that can be asked for, by rising number
+  index_tools::IndexKind default_kind = index_tools::IndexKind::kExact;
 };
 
 /// The one way to ask for documents, whether the pool is in this process or far away. Complete
@@ -71,8 +97,11 @@ class Retriever {
 };
 
 struct EmbeddedPoolOptions {
-  std::string snapshot;  ///< `NAME` or `NAME/GENERATION`
-  int threads = 0;       ///< search threads, 0: all usable cores
+  std::string snapshot;                             ///< `NAME` or `NAME/GENERATION`
+  int threads = 0;                                  ///< search threads, 0: all usable cores
+  std::optional<index_tools::IndexKind> kind = {};  ///< of queries that name none; unset: see
+                                                    ///< `default_kind`
+  PassageFilter filter = {};                        ///< holds for every query
 };
 /// The whole index in this process: no sockets, no head.
 std::unique_ptr<Retriever> open_embedded_pool(const EmbeddedPoolOptions& options);

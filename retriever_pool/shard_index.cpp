@@ -38,6 +38,9 @@ class ExactShardIndex final : public ShardIndex {
     }
   }
 
+  [[nodiscard]] index_tools::IndexKind kind() const override {
+    return index_tools::IndexKind::kExact;
+  }
   [[nodiscard]] std::int32_t dimension() const override { return shard_->dimension(); }
   [[nodiscard]] std::int64_t count() const override { return shard_->count(); }
 
