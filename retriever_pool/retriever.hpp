@@ -82,7 +82,7 @@ struct IndexDescription {
   bool normalised = false;
   std::int32_t dimension = 0, shards = 0;
   std::int64_t passages = 0, sources = 0;
-  std::vector<index_tools::IndexKind> kinds;  ///< that can be asked for, by rising number
+  std::vector<index_tools::IndexKind> kinds = {};  ///< that can be asked for, by rising number
   index_tools::IndexKind default_kind = index_tools::IndexKind::kExact;
 };
 
