@@ -30,7 +30,7 @@ OWNERS = {
     "unicode/": ["text"],
     "libstemmer": ["text"],
     "sentencepiece": ["text"],
-    "faiss/": ["index_tools", "retriever_pool"],
+    "faiss/": ["index_tools"],
     "zmq": ["retriever_pool"],
     "caf/": ["actors"],
     "torch/": ["models", "trainer"],

@@ -1,0 +1,93 @@
+#include <faiss/IndexFlat.h>
+#include <faiss/IndexHNSW.h>
+#include <faiss/impl/DistanceComputer.h>
+#include <faiss/utils/distances.h>
+
+#include <memory>
+#include <stdexcept>
+
+#include "base/error.hpp"
+#include "index_tools/faiss/detail/faiss_calls.hpp"
+
+namespace rookery::index_tools::detail {
+namespace {
+
+// Distances to rows that stay where they are.
+class ViewDistances final : public faiss::DistanceComputer {
+ public:
+  explicit ViewDistances(const VectorsView& rows) : rows_(rows) {}
+  void set_query(const float* query) override { query_ = query; }
+  float operator()(idx_t row) override { return distance(query_, at(row)); }
+  float symmetric_dis(idx_t a, idx_t b) override { return distance(at(a), at(b)); }
+
+ private:
+  [[nodiscard]] const float* at(idx_t row) const {
+    return rows_.vectors.data() + row * rows_.dimension;
+  }
+  [[nodiscard]] float distance(const float* a, const float* b) const {
+    const auto dimension = static_cast<std::size_t>(rows_.dimension);
+    return rows_.l2 ? faiss::fvec_L2sqr(a, b, dimension)
+                    : faiss::fvec_inner_product(a, b, dimension);
+  }
+  VectorsView rows_;
+  const float* query_ = nullptr;
+};
+
+// The storage of an index that is being built over a mapped shard: `IndexHNSWFlat` would copy every
+// vector, which doubles what a build takes.
+class ViewStorage final : public faiss::Index {
+ public:
+  explicit ViewStorage(const VectorsView& rows)
+      : faiss::Index(rows.dimension, rows.l2 ? faiss::METRIC_L2 : faiss::METRIC_INNER_PRODUCT),
+        rows_(rows) {
+    is_trained = true;
+  }
+  void add(idx_t count, const float* /*vectors*/) override { ntotal += count; }
+  void reset() override { ntotal = 0; }
+  void search(idx_t /*n*/, const float* /*x*/, idx_t /*k*/, float* /*distances*/, idx_t* /*labels*/,
+              const faiss::SearchParameters* /*params*/) const override {
+    throw std::logic_error("a view is not searched");
+  }
+  [[nodiscard]] faiss::DistanceComputer* get_distance_computer() const override {
+    return new ViewDistances(rows_);
+  }
+
+ private:
+  VectorsView rows_;
+};
+
+}  // namespace
+
+FaissHnsw build_faiss_hnsw(const VectorsView& rows, std::int32_t m, std::int32_t ef_construction) {
+  const std::int64_t count = checked_rows(rows, "hnsw build");
+  if (count < 1 || count > INT32_MAX || m < 2 || ef_construction < 1) {
+    throw std::invalid_argument(
+        "hnsw build: expected 1 to 2147483647 rows, m of 2 or more and "
+        "ef_construction of 1 or more, got " +
+        std::to_string(count) + ", " + std::to_string(m) + " and " +
+        std::to_string(ef_construction));
+  }
+  ViewStorage storage(rows);
+  faiss::IndexHNSW index(&storage, m);  // does not own the storage
+  index.hnsw.efConstruction = ef_construction;
+  index.add(count, rows.vectors.data());
+
+  faiss::HNSW& hnsw = index.hnsw;
+  FaissHnsw graph;
+  graph.m = m;
+  graph.levels = hnsw.max_level + 1;
+  graph.entry = hnsw.entry_point;
+  graph.ef_construction = ef_construction;
+  graph.ef_search = hnsw.efSearch;
+  graph.node_levels.assign(hnsw.levels.begin(), hnsw.levels.end());
+  graph.offsets.assign(hnsw.offsets.begin(), hnsw.offsets.end());
+  graph.links = std::move(hnsw.neighbors);
+  return graph;
+}
+
+void write_faiss_hnsw(const std::filesystem::path& path, const VectorsView& /*rows*/,
+                      const FaissHnsw& /*graph*/) {
+  throw base::UserError(path.string() + ": writing hnsw files is not there yet");
+}
+
+}  // namespace rookery::index_tools::detail
