@@ -12,9 +12,12 @@ namespace rookery::retriever_pool {
 class FilterResolver {
  public:
   /// `always` holds for every query, on top of the query's own filter.
-  FilterResolver(std::shared_ptr<const index_tools::SnapshotShard> shard, PassageFilter always);
+  /// Throws as `check_filter`.
+  FilterResolver(std::shared_ptr<const index_tools::SnapshotShard> shard,
+                 const PassageFilter& always);
   ~FilterResolver();
-  /// Nothing when all rows may be found.
+  /// Nothing when all rows may be found. Equal filters give the same set while it is remembered.
+  /// Throws as `check_filter`.
   [[nodiscard]] std::shared_ptr<const RowSet> resolve(const PassageFilter& filter);
 
  private:

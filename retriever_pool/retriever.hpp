@@ -101,6 +101,7 @@ struct EmbeddedPoolOptions {
   int threads = 0;                                  ///< search threads, 0: all usable cores
   std::optional<index_tools::IndexKind> kind = {};  ///< of queries that name none; unset: see
                                                     ///< `default_kind`
+  SearchTuning tuning = {};                         ///< where a query says 0
   PassageFilter filter = {};                        ///< holds for every query
 };
 /// The whole index in this process: no sockets, no head.

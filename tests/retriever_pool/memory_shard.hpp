@@ -1,12 +1,16 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
+#include <cstring>
+#include <map>
 #include <memory>
 #include <optional>
 #include <random>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "index_tools/snapshot.hpp"
@@ -25,7 +29,26 @@ class MemoryShard final : public index_tools::SnapshotShard {
       sources_.push_back("source-" + std::to_string(id / 2));
       titles_.push_back(id % 3 == 0 ? "" : "Title " + std::to_string(id));
       texts_.push_back("The text of passage " + std::to_string(id) + ", été\n");
+      topics_.push_back(id % 7 == 0 ? "" : "topic " + std::to_string(id % 5));
     }
+  }
+  /// Entries of a kNN datastore stand for these.
+  void set_values(std::vector<std::int32_t> values) { values_ = std::move(values); }
+  /// The bytes of an index file; aligned as a mapped one.
+  void set_file(const std::string& name, std::string_view bytes) {
+    auto& words = files_[name];
+    words.resize((bytes.size() + sizeof(Line) - 1) / sizeof(Line));
+    std::memcpy(words.data(), bytes.data(), bytes.size());
+    file_bytes_[name] = bytes.size();
+  }
+  [[nodiscard]] index_tools::VectorType vector_type() const override {
+    return dimension_ == 0 ? index_tools::VectorType::kNone : index_tools::VectorType::kFloat32;
+  }
+  [[nodiscard]] std::span<const std::int32_t> values() const override { return values_; }
+  [[nodiscard]] std::span<const std::byte> file(std::string_view name) const override {
+    const auto found = files_.find(std::string(name));
+    if (found == files_.end()) return {};
+    return std::as_bytes(std::span(found->second)).first(file_bytes_.at(found->first));
   }
   [[nodiscard]] std::int32_t shard() const override { return shard_; }
   [[nodiscard]] std::int64_t count() const override { return std::ssize(ids_); }
@@ -34,7 +57,7 @@ class MemoryShard final : public index_tools::SnapshotShard {
   [[nodiscard]] std::span<const float> vectors() const override { return vectors_; }
   [[nodiscard]] index_tools::PassageView passage(std::int64_t row) const override {
     const auto r = static_cast<std::size_t>(row);
-    return {ids_[r], sources_[r], titles_[r], texts_[r]};
+    return {ids_[r], sources_[r], titles_[r], texts_[r], topics_[r]};
   }
   [[nodiscard]] std::optional<std::int64_t> row_of(std::int64_t id) const override {
     const auto found = std::lower_bound(ids_.begin(), ids_.end(), id);
@@ -46,7 +69,13 @@ class MemoryShard final : public index_tools::SnapshotShard {
   std::int32_t shard_, dimension_;
   std::vector<std::int64_t> ids_;
   std::vector<float> vectors_;
-  std::vector<std::string> sources_, titles_, texts_;
+  std::vector<std::string> sources_, titles_, texts_, topics_;
+  std::vector<std::int32_t> values_;
+  struct alignas(64) Line {
+    std::array<std::byte, 64> bytes;
+  };
+  std::map<std::string, std::vector<Line>> files_;
+  std::map<std::string, std::size_t> file_bytes_;
 };
 
 inline std::vector<float> random_vectors(std::mt19937_64& random, std::int64_t rows,
