@@ -1,54 +1,34 @@
 #include "retriever_pool/exact_kernel.hpp"
 
-#include <xmmintrin.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <cstring>
 #include <limits>
-#include <memory>
-#include <new>
 #include <stdexcept>
 
-#include "retriever_pool/detail/block_scan.hpp"
+#include "retriever_pool/detail/scan_support.hpp"
 
 namespace rookery::retriever_pool {
 namespace {
 
-using detail::BlockScan;
+using detail::AlignedArray;
+using detail::before;
 using detail::Candidate;
 using detail::CandidateList;
-using detail::kQueryGroup;
+using detail::FixedFloatMode;
 
 constexpr std::int64_t kBlockBytes = 192 << 10;  // of rows: stays in L2 beside a group of queries
 constexpr std::int64_t kBlockRowsMin = 16;
 constexpr std::int64_t kBlockRowsMax = 256;
 
-// Rounds to nearest and keeps denormals while it lives, whatever another library left in this
-// thread's control register (law 1).
-class FixedFloatMode {
- public:
-  FixedFloatMode() : saved_(_mm_getcsr()) { _mm_setcsr(kDefault); }
-  ~FixedFloatMode() { _mm_setcsr(saved_); }
-  FixedFloatMode(const FixedFloatMode&) = delete;
-  FixedFloatMode& operator=(const FixedFloatMode&) = delete;
-
- private:
-  static constexpr unsigned kDefault = 0x1F80;  // all exceptions masked, no FTZ, no DAZ
-  unsigned saved_;
-};
-
 bool cpu_has(InstructionSet set) {
-  switch (set) {
-    case InstructionSet::kPlain:
-      return true;
-    case InstructionSet::kAvx2:
-      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    case InstructionSet::kAvx512:
-      return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx2");
-  }
-  return false;
+#if defined(__x86_64__)
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                    __builtin_cpu_supports("f16c");
+  if (set == InstructionSet::kAvx2) return avx2;
+  if (set == InstructionSet::kAvx512) return avx2 && __builtin_cpu_supports("avx512f");
+#endif
+  return set == InstructionSet::kPlain;
 }
 
 InstructionSet choose_instruction_set() {
@@ -61,47 +41,6 @@ InstructionSet choose_instruction_set() {
   return best;
 }
 
-detail::BlockScanFunction block_function(Metric metric, InstructionSet set) {
-  const bool l2 = metric == Metric::kL2;
-  switch (set) {
-    case InstructionSet::kAvx512:
-      return l2 ? detail::scan_block_avx512_l2 : detail::scan_block_avx512_product;
-    case InstructionSet::kAvx2:
-      return l2 ? detail::scan_block_avx2_l2 : detail::scan_block_avx2_product;
-    case InstructionSet::kPlain:
-      break;
-  }
-  return l2 ? detail::scan_block_plain_l2 : detail::scan_block_plain_product;
-}
-
-struct AlignedFree {
-  void operator()(float* p) const { ::operator delete[](p, std::align_val_t{64}); }
-};
-using AlignedFloats = std::unique_ptr<float[], AlignedFree>;
-
-AlignedFloats aligned_zeros(std::int64_t count) {
-  const auto bytes = static_cast<std::size_t>(count) * sizeof(float);
-  auto* p = static_cast<float*>(::operator new[](bytes, std::align_val_t{64}));
-  std::memset(p, 0, bytes);
-  return AlignedFloats(p);
-}
-
-// `[groups × kQueryGroup, padded]`, zeros where there is no query or no element.
-AlignedFloats pad_queries(std::span<const float> queries, std::int64_t batch,
-                          std::int32_t dimension) {
-  const std::int64_t padded = detail::padded_dimension(dimension);
-  const std::int64_t rows = (batch + kQueryGroup - 1) / kQueryGroup * kQueryGroup;
-  AlignedFloats result = aligned_zeros(rows * padded);
-  for (std::int64_t q = 0; q < batch; ++q) {
-    std::copy_n(queries.data() + q * dimension, dimension, result.get() + q * padded);
-  }
-  return result;
-}
-
-bool before(const Candidate& a, const Candidate& b) {
-  return a.score != b.score ? a.score > b.score : a.row < b.row;
-}
-
 // Keeps the best k; later rows must then score above the k-th, since at equal score the lower id,
 // which stands in an earlier row, wins.
 void cut(CandidateList& list, std::int64_t k) {
@@ -111,8 +50,8 @@ void cut(CandidateList& list, std::int64_t k) {
   list.threshold = list.items[k - 1].score;
 }
 
-std::int64_t block_rows(std::int32_t dimension) {
-  const std::int64_t rows = kBlockBytes / (std::int64_t{dimension} * 4) / 16 * 16;
+std::int64_t block_rows(std::int64_t row_bytes) {
+  const std::int64_t rows = kBlockBytes / row_bytes / 16 * 16;
   return std::clamp(rows, kBlockRowsMin, kBlockRowsMax);
 }
 
@@ -172,13 +111,13 @@ float exact_score(Metric metric, std::span<const float> query, std::span<const f
   }
   const FixedFloatMode mode;
   const auto dimension = static_cast<std::int32_t>(query.size());
-  const AlignedFloats padded = pad_queries(query, 1, dimension);
-  Candidate best{};
-  CandidateList list{&best, 0, -std::numeric_limits<float>::infinity()};
-  BlockScan scan{document.data(), 0, 1, dimension, padded.get(), 1, &list};
-  block_function(metric, best_instruction_set())(scan);
-  // Only sums that overflow are not above minus infinity; say so by NaN rather than by a number.
-  return list.count == 1 ? best.score : std::numeric_limits<float>::quiet_NaN();
+  const auto padded = detail::aligned_zeros<float>(detail::padded_dimension(dimension));
+  detail::pack_queries(query.data(), 1, 1, dimension, padded.get());
+  const std::int32_t row = 0;
+  float score = 0;
+  detail::kernels_for(best_instruction_set(), {detail::is_l2(metric), false})
+      .score({document.data(), &row, 1, dimension, padded.get(), &score});
+  return score;
 }
 
 std::int64_t first_unsound_row(std::span<const float> vectors, std::int32_t dimension) {
@@ -194,8 +133,33 @@ std::int64_t first_unsound_row(std::span<const float> vectors, std::int32_t dime
   return -1;
 }
 
-ScanResult scan_exact(const ScanRows& rows, std::span<const float> queries,
-                      const ScanOptions& options) {
+namespace {
+
+// The queries that go over a block together, packed.
+struct QueryGroup {
+  std::int64_t begin;
+  std::int32_t count, width;
+  const float* packed;
+};
+
+std::vector<QueryGroup> group_queries(std::span<const float> queries, std::int32_t dimension,
+                                      AlignedArray<float>& packed) {
+  const auto batch = static_cast<std::int64_t>(queries.size()) / dimension;
+  const std::int64_t padded = detail::padded_dimension(dimension);
+  packed = detail::aligned_zeros<float>((batch + detail::kQueryGroup) * padded);
+  std::vector<QueryGroup> groups;
+  float* out = packed.get();
+  for (std::int64_t q = 0; q < batch; q += groups.back().count) {
+    const std::int32_t width = detail::query_width(batch - q);
+    const auto count = static_cast<std::int32_t>(std::min<std::int64_t>(width, batch - q));
+    detail::pack_queries(queries.data() + q * dimension, count, width, dimension, out);
+    groups.push_back({q, count, width, out});
+    out += width * padded;
+  }
+  return groups;
+}
+
+void check_scan(const ScanRows& rows, std::span<const float> queries, const ScanOptions& options) {
   if (rows.dimension < 1 || options.k < 1 ||
       queries.size() % static_cast<std::size_t>(rows.dimension) != 0) {
     throw std::invalid_argument("scan_exact: expected queries of [batch, " +
@@ -203,15 +167,27 @@ ScanResult scan_exact(const ScanRows& rows, std::span<const float> queries,
                                 std::to_string(queries.size()) + " floats and k " +
                                 std::to_string(options.k));
   }
+}
+
+}  // namespace
+
+ScanResult scan_exact(const ScanRows& rows, std::span<const float> queries,
+                      const ScanOptions& options) {
+  check_scan(rows, queries, options);
   const FixedFloatMode mode;
+  const bool half = rows.halves != nullptr;
+  const std::int64_t row_bytes = std::int64_t{rows.dimension} * (half ? 2 : 4);
+  const auto* bytes = half ? reinterpret_cast<const std::byte*>(rows.halves)
+                           : reinterpret_cast<const std::byte*>(rows.vectors);
   const auto batch = static_cast<std::int64_t>(queries.size()) / rows.dimension;
   const std::int64_t k = std::min<std::int64_t>(options.k, std::max<std::int64_t>(rows.count, 1));
-  const std::int64_t block = block_rows(rows.dimension);
+  const std::int64_t block = block_rows(row_bytes);
   const std::int64_t cut_at = k + std::max<std::int64_t>(k, 32);
   const std::int64_t capacity = cut_at + block;
-  const AlignedFloats padded = pad_queries(queries, batch, rows.dimension);
-  const std::int64_t stride = detail::padded_dimension(rows.dimension);
-  const detail::BlockScanFunction scan_block = block_function(options.metric, options.instructions);
+  const detail::BlockScanFunction scan_block =
+      detail::kernels_for(options.instructions, {detail::is_l2(options.metric), half}).scan;
+  AlignedArray<float> packed;
+  const std::vector<QueryGroup> groups = group_queries(queries, rows.dimension, packed);
 
   std::vector<Candidate> storage(static_cast<std::size_t>(batch * capacity));
   std::vector<CandidateList> lists(static_cast<std::size_t>(batch));
@@ -219,25 +195,25 @@ ScanResult scan_exact(const ScanRows& rows, std::span<const float> queries,
     lists[static_cast<std::size_t>(q)] = {storage.data() + q * capacity, 0,
                                           -std::numeric_limits<float>::infinity()};
   }
+  std::vector<std::int32_t> taken(static_cast<std::size_t>(rows.members != nullptr ? block : 0));
   ScanResult result;
   for (std::int64_t begin = 0; begin < rows.count; begin += block) {
-    const std::int64_t count = std::min(block, rows.count - begin);
-    for (std::int64_t q = 0; q < batch; q += kQueryGroup) {
+    std::int64_t count = std::min(block, rows.count - begin);
+    if (rows.members != nullptr) {
+      const std::int64_t first = rows.member_begin + begin;
+      count = detail::taken_rows(rows.members, first, first + count, taken.data());
+      if (count == 0) continue;
+    }
+    for (const QueryGroup& group : groups) {
       if (std::chrono::steady_clock::now() >= options.deadline) {
         result.finished = false;
         return result;
       }
-      const auto group = static_cast<std::int32_t>(std::min<std::int64_t>(kQueryGroup, batch - q));
-      CandidateList* group_lists = lists.data() + q;
-      const BlockScan scan{rows.vectors + begin * rows.dimension,
-                           begin,
-                           count,
-                           rows.dimension,
-                           padded.get() + q * stride,
-                           group,
-                           group_lists};
-      scan_block(scan);
-      for (std::int32_t i = 0; i < group; ++i) {
+      CandidateList* group_lists = lists.data() + group.begin;
+      scan_block({bytes + begin * row_bytes, rows.members != nullptr ? taken.data() : nullptr,
+                  begin, count, rows.dimension, group.packed, group.width, group.count,
+                  group_lists});
+      for (std::int32_t i = 0; i < group.count; ++i) {
         if (group_lists[i].count >= cut_at) cut(group_lists[i], k);
       }
     }

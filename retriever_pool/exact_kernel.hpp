@@ -53,6 +53,9 @@ struct ScanRows {
   const std::int64_t* ids = nullptr;  ///< `[count]`, strictly rising
   std::int64_t count = 0;
   std::int32_t dimension = 0;
+  const std::uint16_t* halves = nullptr;   ///< IEEE binary16 in place of `vectors`
+  const std::uint64_t* members = nullptr;  ///< bits of the rows that may be found; null: all
+  std::int64_t member_begin = 0;           ///< the bit of the first row
 };
 
 struct ScanOptions {

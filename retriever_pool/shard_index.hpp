@@ -41,8 +41,7 @@ class ShardIndex {
 };
 
 /// Exact search over a shard's vectors, split by row ranges among the threads of `team` (law 1).
-/// Throws `UserError` naming the row when ids do not rise or a vector holds NaN, infinity or
-/// overflows.
+/// Throws `UserError` for what `check_dense_shard` refuses.
 std::unique_ptr<ShardIndex> make_exact_index(
     std::shared_ptr<const index_tools::SnapshotShard> shard, Metric metric,
     std::shared_ptr<SearchTeam> team);
@@ -64,9 +63,19 @@ std::unique_ptr<ShardIndex> make_ivfpq_index(
 std::unique_ptr<ShardIndex> make_bm25_index(std::shared_ptr<const index_tools::SnapshotShard> shard,
                                             std::shared_ptr<SearchTeam> team);
 
+/// What every dense index asks of its shard. Throws `UserError` naming the row when ids do not
+/// rise, or a vector holds NaN or infinity, is longer than `kVectorNormMax` or, for cosine, is not
+/// of length 1 within 1e-3.
+void check_dense_shard(const index_tools::SnapshotShard& shard, Metric metric);
+
 /// Refuses with `RetrievalError` (kInvalid), naming what was expected and what came: an empty
 /// batch, more than `kBatchMax` queries, another dimension, NaN or infinity (by row), a k outside
 /// [1, 1024].
 void check_queries(std::span<const float> queries, std::int32_t k, std::int32_t dimension);
+
+/// The queries as they are scored: for cosine a copy in `buffer`, normalised (a query of zeros is
+/// refused as above), else the queries themselves. They have passed `check_queries`.
+std::span<const float> scored_queries(std::span<const float> queries, Metric metric,
+                                      std::int32_t dimension, std::vector<float>& buffer);
 
 }  // namespace rookery::retriever_pool

@@ -6,8 +6,9 @@
 
 namespace rookery::retriever_pool::detail {
 
-inline constexpr int kLanes = 16;      ///< of fused multiply-add (law 1)
-inline constexpr int kQueryGroup = 8;  ///< queries that share one pass over a block of rows
+inline constexpr int kLanes = 16;  ///< of fused multiply-add (law 1)
+inline constexpr int kQueryGroup =
+    8;  ///< queries that share one pass over a block of rows, at most
 
 struct Candidate {
   float score;
@@ -24,24 +25,44 @@ struct CandidateList {
 
 /// One group of queries over one block of rows.
 struct BlockScan {
-  const float* rows;  ///< the block, `[row_count, dimension]`
-  std::int64_t row_begin;
+  const void* rows;           ///< the block, `[…, dimension]` of float or binary16
+  const std::int32_t* taken;  ///< `[row_count]`, rows of the block that count, rising; null: all
+  std::int64_t row_begin;     ///< number of the block's first row
   std::int64_t row_count;
   std::int32_t dimension;
-  const float* queries;       ///< `[kQueryGroup, padded]`, 64-byte aligned, zero-padded to 16
-  std::int32_t query_count;   ///< [1, kQueryGroup]; further queries are zeros
+  const float* queries;       ///< `[padded / 16, query_width, 16]`, 64-byte aligned, zero-padded
+  std::int32_t query_width;   ///< 1, 2, 4 or 8
+  std::int32_t query_count;   ///< [1, query_width]; further queries are zeros
   CandidateList* candidates;  ///< `[query_count]`
 };
-
 using BlockScanFunction = void (*)(const BlockScan& scan);
 
+/// Single rows for one query; all scores are written.
+struct RowScoring {
+  const void* rows;          ///< `[…, dimension]` of float or binary16
+  const std::int32_t* list;  ///< `[count]` rows, any order
+  std::int64_t count;
+  std::int32_t dimension;
+  const float* query;  ///< `[padded]`, 64-byte aligned, zero-padded to 16
+  float* scores;       ///< `[count]`
+};
+using RowScoringFunction = void (*)(const RowScoring& scoring);
+
+/// What rows are made of and how they are scored.
+struct KernelKind {
+  bool l2;    ///< else inner product
+  bool half;  ///< rows are binary16, else float
+};
+
+struct Kernels {
+  BlockScanFunction scan;
+  RowScoringFunction score;
+};
+
 /// One per instruction set, each in a file of its own with its own compiler flags.
-void scan_block_plain_product(const BlockScan& scan);
-void scan_block_plain_l2(const BlockScan& scan);
-void scan_block_avx2_product(const BlockScan& scan);
-void scan_block_avx2_l2(const BlockScan& scan);
-void scan_block_avx512_product(const BlockScan& scan);
-void scan_block_avx512_l2(const BlockScan& scan);
+Kernels kernels_plain(KernelKind kind);
+Kernels kernels_avx2(KernelKind kind);
+Kernels kernels_avx512(KernelKind kind);
 
 inline std::int32_t padded_dimension(std::int32_t dimension) {
   return (dimension + kLanes - 1) / kLanes * kLanes;

@@ -6,7 +6,12 @@ namespace rookery::retriever_pool::detail {
 namespace {
 
 constexpr int kPairs = 16;  // accumulators of one tile: 2 rows × 8 queries, 4 × 4, 8 × 2 or 16 × 1
-constexpr std::int32_t kPrefetchFloats = 1024;  // ahead in memory, 4 KiB: beyond a row of 768
+constexpr std::int64_t kAheadBytes = 4096;  // prefetched in a contiguous block: beyond a row of 768
+
+inline __m512 load_row(const float* p) { return _mm512_loadu_ps(p); }
+inline __m512 load_row(const std::uint16_t* p) {
+  return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
 
 // Sums the 16 lanes of 16 accumulators at once by law 1's tree (widths 8, 4, 2, 1); lane j of the
 // result belongs to accumulator j.
@@ -43,42 +48,47 @@ inline __m512 accumulate(__m512 query, __m512 row, __m512 sum) {
   }
 }
 
-// One tile of kRows × kQueries = 16 pairs; accumulator r * kQueries + q.
-template <bool kL2, int kRows, int kQueries>
-inline __m512 tile(const float* const rows[kRows], const float* queries, std::int32_t dimension,
-                   std::int32_t padded) {
+// One step of 16 elements: pair r * kQueries + q; the queries of a step lie side by side.
+template <bool kL2, int kRows, int kQueries, typename Element>
+inline void step(const Element* const rows[kRows], std::int64_t row_offset, const float* queries,
+                 __m512 sums[kPairs]) {
+  __m512 row[kRows];
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) row[r] = load_row(rows[r] + row_offset);
+#pragma GCC unroll 16
+  for (int q = 0; q < kQueries; ++q) {
+    const __m512 query = _mm512_load_ps(queries + q * kLanes);
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      sums[r * kQueries + q] = accumulate<kL2>(query, row[r], sums[r * kQueries + q]);
+    }
+  }
+}
+
+// One tile of kRows × kQueries ≤ 16 pairs. `ahead[r]` is what row r of a later tile will read;
+// `query_step` the distance in floats from 16 elements of a query to its next 16.
+template <bool kL2, int kRows, int kQueries, typename Element>
+inline __m512 tile(const Element* const rows[kRows], const Element* const ahead[kRows],
+                   const float* queries, std::int64_t query_step, std::int32_t dimension) {
   __m512 sums[kPairs];
 #pragma GCC unroll 16
   for (int j = 0; j < kPairs; ++j) sums[j] = _mm512_setzero_ps();
   std::int32_t i = 0;
-  for (; i + kLanes <= dimension; i += kLanes) {
-    __m512 row[kRows];
+  for (; i + kLanes <= dimension; i += kLanes, queries += query_step) {
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
-      row[r] = _mm512_loadu_ps(rows[r] + i);
-      _mm_prefetch(reinterpret_cast<const char*>(rows[r] + i + kRows * kPrefetchFloats / 2),
-                   _MM_HINT_T0);
+      _mm_prefetch(reinterpret_cast<const char*>(ahead[r] + i), _MM_HINT_T0);
     }
-#pragma GCC unroll 16
-    for (int q = 0; q < kQueries; ++q) {
-      const __m512 query = _mm512_load_ps(queries + std::int64_t{q} * padded + i);
-#pragma GCC unroll 16
-      for (int r = 0; r < kRows; ++r) {
-        sums[r * kQueries + q] = accumulate<kL2>(query, row[r], sums[r * kQueries + q]);
-      }
-    }
+    step<kL2, kRows, kQueries>(rows, i, queries, sums);
   }
   if (i < dimension) {
-    const auto mask = static_cast<__mmask16>((1U << (dimension - i)) - 1U);
-#pragma GCC unroll 16
-    for (int q = 0; q < kQueries; ++q) {
-      const __m512 query = _mm512_load_ps(queries + std::int64_t{q} * padded + i);
-#pragma GCC unroll 16
-      for (int r = 0; r < kRows; ++r) {
-        const __m512 row = _mm512_maskz_loadu_ps(mask, rows[r] + i);
-        sums[r * kQueries + q] = accumulate<kL2>(query, row, sums[r * kQueries + q]);
-      }
+    alignas(64) Element tails[kRows][kLanes] = {};
+    const Element* tail_rows[kRows];
+    for (int r = 0; r < kRows; ++r) {
+      for (std::int32_t t = i; t < dimension; ++t) tails[r][t - i] = rows[r][t];
+      tail_rows[r] = tails[r];
     }
+    step<kL2, kRows, kQueries>(tail_rows, 0, queries, sums);
   }
   const __m512 scores = reduce(sums);
   if constexpr (kL2) {
@@ -89,23 +99,31 @@ inline __m512 tile(const float* const rows[kRows], const float* queries, std::in
   }
 }
 
-template <bool kL2, int kRows, int kQueries>
+template <bool kL2, int kRows, int kQueries, typename Element>
 void scan_tiles(const BlockScan& scan) {
-  const std::int32_t padded = padded_dimension(scan.dimension);
+  const std::int64_t query_step = std::int64_t{kLanes} * kQueries;
   alignas(64) float thresholds[kPairs];
   for (int j = 0; j < kPairs; ++j) {
     const int q = j % kQueries;
     thresholds[j] = q < scan.query_count ? scan.candidates[q].threshold : __builtin_inff();
   }
   const __m512 limit = _mm512_load_ps(thresholds);
+  constexpr std::int64_t kAhead =
+      kAheadBytes / static_cast<std::int64_t>(sizeof(Element)) * kRows / 2;
   alignas(64) float scores[kPairs];
   for (std::int64_t begin = 0; begin < scan.row_count; begin += kRows) {
-    const float* rows[kRows];
+    const Element* rows[kRows];
+    const Element* ahead[kRows];
+    std::int64_t numbers[kRows];
     const std::int64_t left = scan.row_count - begin;
     for (int r = 0; r < kRows; ++r) {  // the last tile repeats its last row, which is not counted
-      rows[r] = scan.rows + (begin + (r < left ? r : left - 1)) * scan.dimension;
+      const std::int64_t at = begin + (r < left ? r : left - 1);
+      numbers[r] = scan.taken != nullptr ? scan.taken[at] : at;
+      rows[r] = static_cast<const Element*>(scan.rows) + numbers[r] * scan.dimension;
+      ahead[r] = rows[r] + kAhead;
     }
-    const __m512 result = tile<kL2, kRows, kQueries>(rows, scan.queries, scan.dimension, padded);
+    const __m512 result =
+        tile<kL2, kRows, kQueries>(rows, ahead, scan.queries, query_step, scan.dimension);
     std::uint32_t above = _mm512_cmp_ps_mask(result, limit, _CMP_GT_OQ);
     if (left < kRows) above &= (1U << (left * kQueries)) - 1U;
     if (above == 0) continue;
@@ -114,22 +132,53 @@ void scan_tiles(const BlockScan& scan) {
       const int j = __builtin_ctz(above);
       above &= above - 1;
       CandidateList& list = scan.candidates[j % kQueries];
-      list.items[list.count++] = {scores[j], scan.row_begin + begin + j / kQueries};
+      list.items[list.count++] = {scores[j], scan.row_begin + numbers[j / kQueries]};
     }
   }
 }
 
-template <bool kL2>
+template <bool kL2, typename Element>
 void scan_block(const BlockScan& scan) {
-  if (scan.query_count == 1) return scan_tiles<kL2, 16, 1>(scan);
-  if (scan.query_count == 2) return scan_tiles<kL2, 8, 2>(scan);
-  if (scan.query_count <= 4) return scan_tiles<kL2, 4, 4>(scan);
-  scan_tiles<kL2, 2, 8>(scan);
+  if (scan.query_width == 1) return scan_tiles<kL2, 16, 1, Element>(scan);
+  if (scan.query_width == 2) return scan_tiles<kL2, 8, 2, Element>(scan);
+  if (scan.query_width == 4) return scan_tiles<kL2, 4, 4, Element>(scan);
+  scan_tiles<kL2, 2, 8, Element>(scan);
 }
+
+// kRows rows of a list; while they are read, those that follow are prefetched.
+template <bool kL2, int kRows, typename Element>
+inline void score_tile(const RowScoring& scoring, std::int64_t begin) {
+  const Element* rows[kRows];
+  const Element* ahead[kRows];
+  for (int r = 0; r < kRows; ++r) {
+    const std::int64_t last = scoring.count - 1;
+    const std::int64_t at = begin + r < last ? begin + r : last;
+    const std::int64_t next = begin + kRows + r < last ? begin + kRows + r : last;
+    const auto* base = static_cast<const Element*>(scoring.rows);
+    rows[r] = base + std::int64_t{scoring.list[at]} * scoring.dimension;
+    ahead[r] = base + std::int64_t{scoring.list[next]} * scoring.dimension;
+  }
+  const __m512 result = tile<kL2, kRows, 1>(rows, ahead, scoring.query, kLanes, scoring.dimension);
+  const std::int64_t left = scoring.count - begin;
+  const int count = left < kRows ? static_cast<int>(left) : kRows;
+  _mm512_mask_storeu_ps(scoring.scores + begin, static_cast<__mmask16>((1U << count) - 1U), result);
+}
+
+template <bool kL2, typename Element>
+void score_rows(const RowScoring& scoring) {
+  std::int64_t begin = 0;
+  for (; scoring.count - begin > 4; begin += 8) score_tile<kL2, 8, Element>(scoring, begin);
+  for (; begin < scoring.count; begin += 4) score_tile<kL2, 4, Element>(scoring, begin);
+}
+
+template <bool kL2, typename Element>
+constexpr Kernels kKernels = {scan_block<kL2, Element>, score_rows<kL2, Element>};
 
 }  // namespace
 
-void scan_block_avx512_product(const BlockScan& scan) { scan_block<false>(scan); }
-void scan_block_avx512_l2(const BlockScan& scan) { scan_block<true>(scan); }
+Kernels kernels_avx512(KernelKind kind) {
+  if (kind.half) return kind.l2 ? kKernels<true, std::uint16_t> : kKernels<false, std::uint16_t>;
+  return kind.l2 ? kKernels<true, float> : kKernels<false, float>;
+}
 
 }  // namespace rookery::retriever_pool::detail

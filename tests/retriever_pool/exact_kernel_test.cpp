@@ -9,7 +9,7 @@
 #include <stdexcept>
 
 #include "base/error.hpp"
-#include "memory_shard.hpp"
+#include "dense_shard.hpp"
 #include "retriever_pool/shard_index.hpp"
 #include "tests/support/error_text.hpp"
 
@@ -17,24 +17,9 @@ namespace rookery::retriever_pool {
 namespace {
 
 using testing::Corpus;
+using testing::DenseShard;
+using testing::law_score;
 using testing::random_vectors;
-
-// Law 1 written down once more, as simply as it can be.
-float law_score(Metric metric, std::span<const float> q, std::span<const float> d) {
-  float lanes[16] = {};
-  const std::size_t padded = (q.size() + 15) / 16 * 16;
-  for (std::size_t i = 0; i < padded; ++i) {
-    const float a = i < q.size() ? q[i] : 0.0F;
-    const float b = i < d.size() ? d[i] : 0.0F;
-    lanes[i % 16] = metric == Metric::kL2 ? std::fma(a - b, a - b, lanes[i % 16])
-                                          : std::fma(a, b, lanes[i % 16]);
-  }
-  float eight[8], four[4];
-  for (int i = 0; i < 8; ++i) eight[i] = lanes[i] + lanes[i + 8];
-  for (int i = 0; i < 4; ++i) four[i] = eight[i] + eight[i + 4];
-  const float sum = (four[0] + four[2]) + (four[1] + four[3]);
-  return metric == Metric::kL2 ? -sum : sum;
-}
 
 std::vector<std::vector<Hit>> scan(const Corpus& corpus, std::span<const float> queries,
                                    Metric metric, InstructionSet set, std::int32_t k) {
@@ -215,6 +200,134 @@ TEST(UnsoundRowTest, NamesTheFirstRowWithNaNInfinityOrTooGreatALength) {
   EXPECT_EQ(first_unsound_row(vectors, 4), 1);
   vectors[0] = 2e18F;
   EXPECT_EQ(first_unsound_row(vectors, 4), 0);
+}
+
+TEST(ExactIndexTest, HalfVectorsAreScoredByTheLawOnTheirValues) {
+  for (const std::int32_t dimension : {5, 24, 40}) {
+    Corpus corpus(17, 2000, dimension);
+    // Subnormals of binary16 (below 2^-14) and its largest value are numbers like all others.
+    corpus.vectors[3] = 3e-6F;
+    corpus.vectors[8] = -65504.0F;
+    const auto shard =
+        std::make_shared<DenseShard>(dimension, corpus.ids, corpus.vectors, /*half=*/true);
+    std::mt19937_64 random(4);
+    const auto queries = testing::random_vectors(random, 9, dimension);
+    const auto values = testing::float_vectors(*shard);
+    const auto width = static_cast<std::size_t>(dimension);
+    for (const Metric metric : {Metric::kInnerProduct, Metric::kL2}) {
+      for (const std::size_t batch : {1U, 2U, 4U, 9U}) {
+        for (const InstructionSet set : usable_instruction_sets()) {
+          ScanOptions options;
+          options.metric = metric;
+          options.instructions = set;
+          options.k = 30;
+          ScanRows rows;
+          rows.halves = shard->half_vectors().data();
+          rows.ids = corpus.ids.data();
+          rows.count = shard->count();
+          rows.dimension = dimension;
+          const auto hits = scan_exact(rows, std::span(queries).first(batch * width), options).hits;
+          for (std::size_t q = 0; q < batch; ++q) {
+            SCOPED_TRACE(to_string(set) + " dimension " + std::to_string(dimension));
+            const auto query = std::span(queries).subspan(q * width, width);
+            expect_same_bits(testing::law_oracle(*shard, metric, query, 30), hits[q]);
+          }
+        }
+        const auto index = make_exact_index(shard, metric, std::make_shared<SearchTeam>(2));
+        SearchBatch search;
+        search.queries = std::span(queries).first(batch * width);
+        search.k = 30;
+        expect_same_bits(testing::law_oracle(*shard, metric, std::span(queries).first(width), 30),
+                         index->search(search).front());
+      }
+    }
+  }
+}
+
+TEST(ExactIndexTest, FindsOnlyRowsOfTheSet) {
+  constexpr std::int32_t kDimension = 12;
+  const Corpus corpus(23, 3001, kDimension);
+  const auto shard = std::make_shared<DenseShard>(kDimension, corpus.ids, corpus.vectors, false);
+  std::mt19937_64 random(31);
+  const auto queries = testing::random_vectors(random, 5, kDimension);
+  std::vector<std::shared_ptr<RowSet>> sets;
+  for (const std::uint64_t one_in : {1U, 2U, 50U, 700U}) {
+    sets.push_back(std::make_shared<RowSet>(3001, false));
+    for (std::int64_t row = 0; row < 3001; ++row) {
+      if (random() % one_in == 0) sets.back()->insert(row);
+    }
+  }
+  sets.push_back(std::make_shared<RowSet>(3001, false));  // of nothing
+  sets.push_back(std::make_shared<RowSet>(3001, false));
+  sets.back()->insert(3000);
+  for (const Metric metric : {Metric::kInnerProduct, Metric::kL2}) {
+    for (const int threads : {1, 2, 3}) {
+      const auto index = make_exact_index(shard, metric, std::make_shared<SearchTeam>(threads));
+      for (const auto& set : sets) {
+        SearchBatch batch;
+        batch.queries = queries;
+        batch.k = 40;
+        batch.rows = set;
+        const HitRows rows = index->search(batch);
+        for (std::size_t q = 0; q < 5; ++q) {
+          SCOPED_TRACE("a set of " + std::to_string(set->count()));
+          const auto query = std::span(queries).subspan(q * kDimension, kDimension);
+          expect_same_bits(testing::law_oracle(*shard, metric, query, 40, set.get()), rows[q]);
+        }
+      }
+    }
+  }
+}
+
+TEST(ExactIndexTest, RefusesASetOfAnotherShardsRows) {
+  const auto shard = std::make_shared<DenseShard>(1, std::vector<std::int64_t>{1, 2},
+                                                  std::vector<float>{1, 2}, false);
+  const auto index = make_exact_index(shard, Metric::kL2, std::make_shared<SearchTeam>(1));
+  const std::vector<float> query = {1};
+  SearchBatch batch;
+  batch.queries = query;
+  batch.rows = std::make_shared<RowSet>(3, true);
+  EXPECT_THROW((void)index->search(batch), std::invalid_argument);
+}
+
+TEST(ExactIndexTest, CosineNormalisesQueriesAndScoresByInnerProduct) {
+  constexpr std::int32_t kDimension = 20;
+  Corpus corpus(3, 900, kDimension);
+  index_tools::normalise_rows(corpus.vectors, kDimension);
+  const auto shard = std::make_shared<DenseShard>(kDimension, corpus.ids, corpus.vectors, false);
+  const auto index = make_exact_index(shard, Metric::kCosine, std::make_shared<SearchTeam>(1));
+  std::mt19937_64 random(31);
+  auto queries = testing::random_vectors(random, 3, kDimension);
+  for (std::size_t i = 0; i < kDimension; ++i) queries[i] *= 1e-15F;
+  SearchBatch batch;
+  batch.queries = queries;
+  batch.k = 20;
+  const HitRows rows = index->search(batch);
+  auto unit = queries;
+  index_tools::normalise_rows(unit, kDimension);
+  for (std::size_t q = 0; q < 3; ++q) {
+    const auto query = std::span(unit).subspan(q * kDimension, kDimension);
+    expect_same_bits(testing::law_oracle(*shard, Metric::kInnerProduct, query, 20), rows[q]);
+  }
+  std::fill_n(queries.begin() + kDimension, kDimension, 0.0F);
+  try {
+    (void)index->search(batch);
+    ADD_FAILURE() << "a query of zeros was searched";
+  } catch (const RetrievalError& error) {
+    EXPECT_EQ(error.fault(), RetrievalFault::kInvalid);
+    EXPECT_STREQ(error.what(),
+                 "query 1 is zero and has no direction: expected a vector that is not (metric "
+                 "cosine)");
+  }
+}
+
+TEST(ExactIndexTest, CosineRefusesARowThatIsNotOfLengthOne) {
+  const auto shard = std::make_shared<DenseShard>(
+      2, std::vector<std::int64_t>{1, 2}, std::vector<float>{0.6F, 0.8F, 0.6F, 0.81F}, false);
+  EXPECT_EQ(rookery::testing::error_text(
+                [&] { make_exact_index(shard, Metric::kCosine, std::make_shared<SearchTeam>(1)); }),
+            "shard 0: the vector in row 1: expected length 1 (metric cosine), got 1.008018; "
+            "rebuild the snapshot");
 }
 
 TEST(ExactIndexTest, RefusesAShardWithNaNByRow) {
