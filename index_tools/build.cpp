@@ -5,6 +5,7 @@
 #include "base/error.hpp"
 #include "index_tools/detail/build_lock.hpp"
 #include "index_tools/detail/chunk_store.hpp"
+#include "index_tools/detail/publish.hpp"
 #include "index_tools/snapshot.hpp"
 #include "index_tools/snapshot_writer.hpp"
 #include "index_tools/split.hpp"
@@ -62,7 +63,7 @@ class PassageStream {
       pieces_ = split_words(source_->text, options_.passage_words);
       at_ = 0;
     }
-    return PassageView{id_++, source_->source_id, source_->title, pieces_[at_++]};
+    return PassageView{id_++, source_->source_id, source_->title, pieces_[at_++], source_->topic};
   }
 
  private:
@@ -101,14 +102,15 @@ CorpusSize measure(Corpus& corpus, const BuildOptions& options,
   return size;
 }
 
-std::string build_key(const Corpus& corpus, const CorpusSize& size, const BuildOptions& options,
-                      const engine::EncoderIdentity& encoder) {
-  const std::string facts =
-      "rookery build 1\ncorpus " + corpus.fingerprint() + "\nsources " +
-      std::to_string(size.sources) + "\nwords " + std::to_string(options.passage_words) +
-      "\nshards " + std::to_string(options.shards) + "\nencoder " + encoder.model_hash + " " +
-      std::to_string(encoder.dimension) + " " + encoder.pooling + " " +
-      (encoder.normalised ? "normalised" : "raw") + " " + std::to_string(encoder.tokens_max) + "\n";
+/// What the rows depend on; sharding and indexes are not in it.
+std::string content_key(const Corpus& corpus, const CorpusSize& size, const BuildOptions& options,
+                        const engine::EncoderIdentity& encoder) {
+  const std::string facts = "rookery build 2\ncorpus " + corpus.fingerprint() + "\nsources " +
+                            std::to_string(size.sources) + "\nwords " +
+                            std::to_string(options.passage_words) + "\nencoder " +
+                            encoder.model_hash + " " + std::to_string(encoder.dimension) + " " +
+                            encoder.pooling + " " + (encoder.normalised ? "normalised" : "raw") +
+                            " " + std::to_string(encoder.tokens_max) + "\n";
   return base::sha256_hex(std::as_bytes(std::span(facts)));
 }
 
@@ -146,7 +148,7 @@ class ChunkEncoder {
 
   void add(const PassageView& passage) {
     rows_.push_back({passage.id, std::string(passage.source_id), std::string(passage.title),
-                     std::string(passage.text)});
+                     std::string(passage.text), std::string(passage.topic)});
   }
   [[nodiscard]] bool full() const {
     return rows_.size() == static_cast<std::size_t>(options_.chunk_passages);
@@ -171,7 +173,7 @@ class ChunkEncoder {
     const auto width = static_cast<std::size_t>(dimension);
     for (std::size_t row = 0; row < rows_.size(); ++row) {
       const Row& passage = rows_[row];
-      writer_.add({passage.id, passage.source_id, passage.title, passage.text},
+      writer_.add({passage.id, passage.source_id, passage.title, passage.text, passage.topic},
                   std::span(*vectors).subspan(row * width, width));
     }
     rows_.clear();
@@ -180,7 +182,7 @@ class ChunkEncoder {
  private:
   struct Row {
     std::int64_t id;
-    std::string source_id, title, text;
+    std::string source_id, title, text, topic;
   };
 
   std::vector<float> encode(std::int32_t dimension) {
@@ -209,7 +211,8 @@ class ChunkEncoder {
 void encode_and_write(Corpus& corpus, const CorpusSize& size, const BuildOptions& options,
                       engine::TextEncoder& encoder, const fs::path& work,
                       const BuildProgressCallback& progress, BuildReport& report) {
-  SnapshotWriter writer(options.out, work / "generation", report.manifest, options.shards);
+  SnapshotWriter writer(options.out, work / "generation", report.manifest,
+                        {.shards = options.shards});
   ChunkEncoder chunks(options, encoder, detail::ChunkStore(work), writer, report);
   PassageStream passages(corpus, options);
   std::int64_t done = 0;
@@ -249,7 +252,8 @@ BuildReport build_snapshot(const BuildOptions& options, engine::TextEncoder& enc
   report.empty_texts = size.empty_texts;
   Manifest& facts = report.manifest;
   facts.encoder = encoder.identity();
-  facts.build_key = build_key(*corpus, size, options, facts.encoder);
+  facts.content_key = content_key(*corpus, size, options, facts.encoder);
+  facts.build_key = detail::layout_key(facts, static_cast<std::size_t>(options.shards));
   if (!options.encoder_name.empty()) facts.encoder.name = options.encoder_name;
   facts.dimension = facts.encoder.dimension;
   facts.sources = size.sources;
@@ -265,7 +269,7 @@ BuildReport build_snapshot(const BuildOptions& options, engine::TextEncoder& enc
     if (std::optional<Manifest> sound = find_sound_generation(options.out, facts.build_key)) {
       report.manifest = std::move(*sound);
       report.reused = true;
-      base::write_file_atomically(options.out / "CURRENT", report.manifest.generation + "\n");
+      detail::point_current(options.out, report.manifest.generation);
     } else {
       encode_and_write(*corpus, size, options, encoder, work, progress, report);
     }

@@ -2,102 +2,29 @@
 
 #include "base/checksum.hpp"
 #include "base/error.hpp"
+#include "index_tools/detail/object_reader.hpp"
+#include "index_tools/index_spec.hpp"
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <array>
 #include <cstdio>
 #include <limits>
+#include <optional>
 #include <set>
 
 namespace rookery::index_tools {
 namespace {
 
 using Json = nlohmann::json;
+using detail::ObjectReader;
 
 constexpr std::int64_t kPassagesMax = std::int64_t{1} << 40;
 constexpr std::int32_t kDimensionMax = 65'536;
 constexpr std::int32_t kShardsMax = 1024;
-
-/// Reads members of one JSON object; every complaint names the place and what came instead.
-class ObjectReader {
- public:
-  ObjectReader(const Json& object, std::string where) : object_(object), where_(std::move(where)) {
-    if (!object_.is_object()) {
-      throw base::UserError(where_ + ": expected an object, got " + shortened(object_));
-    }
-  }
-
-  [[nodiscard]] std::int64_t integer(const char* key, std::int64_t low, std::int64_t high) const {
-    const Json& value = member(key);
-    // A number above the signed range would come out negative.
-    const bool fits = value.is_number_integer() &&
-                      !(value.is_number_unsigned() &&
-                        value.get<std::uint64_t>() >
-                            static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()));
-    if (!fits || value.get<std::int64_t>() < low || value.get<std::int64_t>() > high) {
-      fail(key, "an integer in [" + std::to_string(low) + ", " + std::to_string(high) + "]", value);
-    }
-    return value.get<std::int64_t>();
-  }
-
-  [[nodiscard]] std::int32_t small_integer(const char* key, std::int32_t low,
-                                           std::int32_t high) const {
-    return static_cast<std::int32_t>(integer(key, low, high));
-  }
-
-  [[nodiscard]] std::string text(const char* key) const {
-    const Json& value = member(key);
-    if (!value.is_string()) fail(key, "a string", value);
-    return value.get<std::string>();
-  }
-
-  [[nodiscard]] std::string hex(const char* key, std::size_t digits) const {
-    const Json& value = member(key);
-    if (!value.is_string() || !is_hex(value.get<std::string>(), digits)) {
-      fail(key, std::to_string(digits) + " lower-case hex digits", value);
-    }
-    return value.get<std::string>();
-  }
-
-  [[nodiscard]] bool truth(const char* key) const {
-    const Json& value = member(key);
-    if (!value.is_boolean()) fail(key, "true or false", value);
-    return value.get<bool>();
-  }
-
-  [[nodiscard]] const Json& list(const char* key) const {
-    const Json& value = member(key);
-    if (!value.is_array()) fail(key, "a list", value);
-    return value;
-  }
-
-  [[nodiscard]] const Json& member(const char* key) const {
-    const auto found = object_.find(key);
-    if (found == object_.end()) {
-      throw base::UserError(where_ + ": " + key + ": expected this key, found none");
-    }
-    return *found;
-  }
-
-  [[noreturn]] void fail(const char* key, const std::string& expected, const Json& got) const {
-    throw base::UserError(where_ + ": " + key + ": expected " + expected + ", got " +
-                          shortened(got));
-  }
-
-  static bool is_hex(const std::string& text, std::size_t digits) {
-    return text.size() == digits && text.find_first_not_of("0123456789abcdef") == std::string::npos;
-  }
-
- private:
-  static std::string shortened(const Json& value) {
-    std::string text = value.dump(-1, ' ', true, Json::error_handler_t::replace);
-    if (text.size() > 60) text = text.substr(0, 57) + "...";
-    return text;
-  }
-
-  const Json& object_;
-  std::string where_;
-};
+/// By the number of the type.
+constexpr std::array<std::string_view, 3> kVectorTypeNames{"none", "float32", "float16"};
 
 std::string hex32(std::uint32_t value) {
   char digits[9];
@@ -142,7 +69,52 @@ FileEntry read_file_entry(const Json& value, std::int32_t shard, const std::stri
   return entry;
 }
 
-ShardEntry read_shard(const Json& value, std::int32_t shard, std::int32_t dimension,
+/// What the manifest says of every shard's files before their entries are read.
+struct FileRules {
+  std::int32_t dimension;
+  VectorType vectors;
+  std::vector<std::string> required;   ///< names that every shard has
+  std::vector<std::string> forbidden;  ///< names that none may have
+};
+
+FileRules rules_of(const Manifest& manifest) {
+  FileRules rules{manifest.dimension, manifest.vectors, {"ids", "passages"}, {}};
+  const auto rule = [&](bool there, const std::string& name) {
+    (there ? rules.required : rules.forbidden).push_back(name);
+  };
+  rule(manifest.vectors != VectorType::kNone, "vectors");
+  if (manifest.schema == 1) return rules;
+  rule(manifest.values, "values");
+  for (const IndexKind kind : index_kinds()) {
+    if (kind == IndexKind::kExact) continue;
+    const std::string name = to_string(kind);
+    const auto begins = [&](const std::string& spec) {
+      return spec == name || spec.starts_with(name + ":");
+    };
+    rule(std::any_of(manifest.indexes.begin(), manifest.indexes.end(), begins), name);
+  }
+  return rules;
+}
+
+/// Refuses a size that cannot be right for so many passages.
+void check_size(const FileEntry& file, const std::string& name, std::int64_t passages,
+                const FileRules& rules, const std::string& where) {
+  std::int64_t low = 0, high = std::numeric_limits<std::int64_t>::max();
+  const std::int64_t element = rules.vectors == VectorType::kFloat16 ? 2 : 4;
+  if (name == "ids") low = high = passages * 8;
+  if (name == "vectors") low = high = passages * rules.dimension * element;
+  if (name == "values") low = high = passages * 4;
+  // One code an element and three floats a row, whatever stands around them.
+  if (name == "int8") low = passages * (rules.dimension + 12);
+  if (name == "hnsw" || name == "ivfpq") low = passages * 4;
+  if (name == "bm25") low = 8;
+  if (file.bytes >= low && file.bytes <= high) return;
+  throw base::UserError(where + ": bytes: expected " + (low < high ? "at least " : "") +
+                        std::to_string(low) + " for " + std::to_string(passages) +
+                        " passages, got " + std::to_string(file.bytes));
+}
+
+ShardEntry read_shard(const Json& value, std::int32_t shard, const FileRules& rules,
                       const std::string& where) {
   const ObjectReader reader(value, where);
   ShardEntry entry;
@@ -159,21 +131,41 @@ ShardEntry read_shard(const Json& value, std::int32_t shard, std::int32_t dimens
       throw base::UserError(place + ": path: expected each file once, got '" + file.path +
                             "' again");
     }
-    std::int64_t bytes_expected = file.bytes;
-    if (name == "ids") bytes_expected = entry.passages * 8;
-    if (name == "vectors") bytes_expected = entry.passages * dimension * 4;
-    if (file.bytes != bytes_expected) {
-      throw base::UserError(place + ": bytes: expected " + std::to_string(bytes_expected) +
-                            " for " + std::to_string(entry.passages) + " passages, got " +
-                            std::to_string(file.bytes));
-    }
+    check_size(file, name, entry.passages, rules, place);
   }
-  for (const char* name : {"ids", "passages", "vectors"}) {
+  for (const std::string& name : rules.required) {
     if (!names.contains(name)) {
       throw base::UserError(where + ".files: expected an entry for '" + name + "', found none");
     }
   }
+  for (const std::string& name : rules.forbidden) {
+    if (names.contains(name)) {
+      throw base::UserError(where + ".files: expected no entry for '" + name +
+                            "', which the manifest does not announce, found one");
+    }
+  }
   return entry;
+}
+
+/// The specs as their canonical texts, by rising kind.
+std::vector<std::string> read_indexes(const ObjectReader& reader) {
+  std::vector<std::string> texts;
+  int last = 0;
+  for (const Json& value : reader.list("indexes")) {
+    const std::string text = value.is_string() ? value.get<std::string>() : "";
+    std::optional<IndexSpec> spec;
+    try {
+      spec = parse_index_spec(text);
+    } catch (const base::UserError& problem) {
+      reader.fail("indexes", "specs of this version (" + std::string(problem.what()) + ")", value);
+    }
+    if (to_string(*spec) != text || static_cast<int>(spec->kind) <= last) {
+      reader.fail("indexes", "complete specs, each kind once and by rising kind", value);
+    }
+    last = static_cast<int>(spec->kind);
+    texts.push_back(text);
+  }
+  return texts;
 }
 
 engine::EncoderIdentity read_encoder(const Json& value, const std::string& where) {
@@ -190,6 +182,31 @@ engine::EncoderIdentity read_encoder(const Json& value, const std::string& where
   return encoder;
 }
 
+/// Metric, vectors and indexes, and the counters that schema 1 does not have.
+void read_kinds(const ObjectReader& reader, Manifest& manifest) {
+  manifest.metric = reader.text("metric");
+  if (manifest.metric != "inner_product" && manifest.metric != "l2" &&
+      (manifest.metric != "cosine" || manifest.schema == 1)) {
+    reader.fail("metric", "'inner_product', 'l2' or 'cosine'", reader.member("metric"));
+  }
+  if (manifest.schema == 1) {  // passages were numbered from 0, without holes
+    manifest.next_id = manifest.passages;
+    manifest.next_source = manifest.sources;
+    return;
+  }
+  manifest.content_key = reader.text("content_key");
+  const std::string vectors = reader.text("vectors");
+  if (std::find(kVectorTypeNames.begin(), kVectorTypeNames.end(), vectors) ==
+      kVectorTypeNames.end()) {
+    reader.fail("vectors", "'none', 'float32' or 'float16'", reader.member("vectors"));
+  }
+  manifest.vectors = vector_type_from_name(vectors);
+  manifest.values = reader.truth("values");
+  manifest.indexes = read_indexes(reader);
+  manifest.next_id = reader.integer("next_id", 0, std::numeric_limits<std::int64_t>::max());
+  manifest.next_source = reader.integer("next_source", 0, std::numeric_limits<std::int64_t>::max());
+}
+
 std::string describe(const engine::EncoderIdentity& encoder) {
   return encoder.name + " (model " + encoder.model_hash.substr(0, 12) + ", " +
          std::to_string(encoder.dimension) + "-d, " + encoder.pooling + " pooling, " +
@@ -197,6 +214,31 @@ std::string describe(const engine::EncoderIdentity& encoder) {
 }
 
 }  // namespace
+
+std::string to_string(VectorType type) {
+  return std::string(kVectorTypeNames.at(static_cast<std::size_t>(type)));
+}
+
+VectorType vector_type_from_name(std::string_view name) {
+  const auto found = std::find(kVectorTypeNames.begin(), kVectorTypeNames.end(), name);
+  if (found == kVectorTypeNames.end()) {
+    throw base::UserError("vectors: expected none, float32 or float16, got '" + std::string(name) +
+                          "'");
+  }
+  return static_cast<VectorType>(found - kVectorTypeNames.begin());
+}
+
+const std::vector<std::string>& metric_names() {
+  static const std::vector<std::string> kNames{"inner_product", "l2", "cosine"};
+  return kNames;
+}
+
+const FileEntry* ShardEntry::find(std::string_view name) const {
+  for (const FileEntry& file : files) {
+    if (std::string_view(file.path).substr(file.path.find('/') + 1) == name) return &file;
+  }
+  return nullptr;
+}
 
 std::string Manifest::to_json() const {
   Json document{{"schema", schema},
@@ -208,15 +250,25 @@ std::string Manifest::to_json() const {
                 {"passage_words", passage_words},
                 {"metric", metric},
                 {"dimension", dimension},
-                {"encoder",
-                 {{"name", encoder.name},
-                  {"model_hash", encoder.model_hash},
-                  {"trained_against", encoder.trained_against},
-                  {"dimension", encoder.dimension},
-                  {"pooling", encoder.pooling},
-                  {"normalised", encoder.normalised},
-                  {"tokens_max", encoder.tokens_max}}},
+                {"encoder", nullptr},
                 {"shards", Json::array()}};
+  if (has_encoder() || schema == 1) {
+    document["encoder"] = {{"name", encoder.name},
+                           {"model_hash", encoder.model_hash},
+                           {"trained_against", encoder.trained_against},
+                           {"dimension", encoder.dimension},
+                           {"pooling", encoder.pooling},
+                           {"normalised", encoder.normalised},
+                           {"tokens_max", encoder.tokens_max}};
+  }
+  if (schema >= 2) {
+    document["content_key"] = content_key;
+    document["vectors"] = to_string(vectors);
+    document["values"] = values;
+    document["indexes"] = indexes;
+    document["next_id"] = next_id;
+    document["next_source"] = next_source;
+  }
   for (const ShardEntry& shard : shards) {
     Json files = Json::array();
     for (const FileEntry& file : shard.files) {
@@ -246,9 +298,9 @@ Manifest Manifest::from_json(const std::string& text, const std::string& where) 
   const ObjectReader reader(document, where);
   if (const std::int64_t schema =
           reader.integer("schema", 0, std::numeric_limits<std::int32_t>::max());
-      schema != kManifestSchema) {
-    throw base::UserError(where + ": schema: expected version " + std::to_string(kManifestSchema) +
-                          ", got " + std::to_string(schema) +
+      schema < 1 || schema > kManifestSchema) {
+    throw base::UserError(where + ": schema: expected a version in [1, " +
+                          std::to_string(kManifestSchema) + "], got " + std::to_string(schema) +
                           "; build the snapshot again with this version of rookery");
   }
   if (const std::string expected = reader.hex("checksum", 64), found = checksum_of(document);
@@ -258,6 +310,7 @@ Manifest Manifest::from_json(const std::string& text, const std::string& where) 
                           "; restore the file or build the snapshot again");
   }
   Manifest manifest;
+  manifest.schema = reader.small_integer("schema", 1, kManifestSchema);
   manifest.generation = reader.text("generation");
   if (manifest.generation.empty() || manifest.generation.size() > 64 ||
       !ObjectReader::is_hex(manifest.generation, manifest.generation.size())) {
@@ -269,17 +322,19 @@ Manifest Manifest::from_json(const std::string& text, const std::string& where) 
   manifest.passages = reader.integer("passages", 1, kPassagesMax);
   manifest.passage_words =
       reader.small_integer("passage_words", 0, std::numeric_limits<std::int32_t>::max());
-  manifest.metric = reader.text("metric");
-  if (manifest.metric != "inner_product" && manifest.metric != "l2") {
-    reader.fail("metric", "'inner_product' or 'l2'", reader.member("metric"));
+  read_kinds(reader, manifest);
+  manifest.dimension =
+      reader.small_integer("dimension", manifest.vectors == VectorType::kNone ? 0 : 1,
+                           manifest.vectors == VectorType::kNone ? 0 : kDimensionMax);
+  if (const Json& encoder = reader.member("encoder"); !encoder.is_null() || manifest.schema == 1) {
+    manifest.encoder = read_encoder(encoder, where + ": encoder");
+    if (manifest.encoder.dimension != manifest.dimension) {
+      throw base::UserError(where + ": dimension: expected the encoder's " +
+                            std::to_string(manifest.encoder.dimension) + ", got " +
+                            std::to_string(manifest.dimension));
+    }
   }
-  manifest.dimension = reader.small_integer("dimension", 1, kDimensionMax);
-  manifest.encoder = read_encoder(reader.member("encoder"), where + ": encoder");
-  if (manifest.encoder.dimension != manifest.dimension) {
-    throw base::UserError(where + ": dimension: expected the encoder's " +
-                          std::to_string(manifest.encoder.dimension) + ", got " +
-                          std::to_string(manifest.dimension));
-  }
+  const FileRules rules = rules_of(manifest);
   const Json& shards = reader.list("shards");
   if (shards.empty() || shards.size() > static_cast<std::size_t>(kShardsMax)) {
     throw base::UserError(where + ": shards: expected 1 to " + std::to_string(kShardsMax) +
@@ -287,8 +342,7 @@ Manifest Manifest::from_json(const std::string& text, const std::string& where) 
   }
   std::int64_t passages = 0;
   for (std::size_t index = 0; index < shards.size(); ++index) {
-    manifest.shards.push_back(read_shard(shards[index], static_cast<std::int32_t>(index),
-                                         manifest.dimension,
+    manifest.shards.push_back(read_shard(shards[index], static_cast<std::int32_t>(index), rules,
                                          where + ": shards[" + std::to_string(index) + "]"));
     passages += manifest.shards.back().passages;
   }
@@ -301,6 +355,13 @@ Manifest Manifest::from_json(const std::string& text, const std::string& where) 
 
 void check_encoder_fits(const Manifest& manifest, const engine::EncoderIdentity& encoder) {
   const engine::EncoderIdentity& built = manifest.encoder;
+  if (!manifest.has_encoder()) {
+    throw base::UserError("generation " + manifest.generation +
+                          (manifest.dimension == 0
+                               ? " holds no vectors; ask it for bm25, which needs no encoder"
+                               : " does not say what encoder made its vectors; search it by "
+                                 "vectors, or build a snapshot with an encoder"));
+  }
   const bool same_space =
       !built.model_hash.empty() &&
       (encoder.model_hash == built.model_hash || encoder.trained_against == built.model_hash);

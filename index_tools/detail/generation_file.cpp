@@ -1,7 +1,11 @@
 #include "index_tools/detail/generation_file.hpp"
 
+#include "base/error.hpp"
+
 #include <algorithm>
 #include <cstdio>
+#include <iterator>
+#include <utility>
 
 namespace rookery::index_tools::detail {
 namespace {
@@ -77,6 +81,27 @@ std::vector<Damage> check_file(const std::string& file, std::span<const std::byt
     }
   }
   return damages;
+}
+
+std::optional<base::MappedFile> map_and_check(const std::filesystem::path& folder,
+                                              const FileEntry& entry, std::vector<Damage>& damages,
+                                              std::int64_t& sound_blocks) {
+  const std::filesystem::path path = folder / entry.path;
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) {
+    damages.push_back({path.string(), -1, path.string() + ": is missing"});
+    return std::nullopt;
+  }
+  std::optional<base::MappedFile> mapped;
+  try {
+    mapped.emplace(path);
+  } catch (const base::UserError& problem) {
+    damages.push_back({path.string(), -1, problem.what()});
+    return std::nullopt;
+  }
+  std::vector<Damage> more = check_file(path.string(), mapped->bytes(), entry, sound_blocks);
+  std::move(more.begin(), more.end(), std::back_inserter(damages));
+  return mapped;
 }
 
 }  // namespace rookery::index_tools::detail

@@ -3,12 +3,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/atomic_file.hpp"
 #include "base/checksum.hpp"
+#include "base/mapped_file.hpp"
 #include "index_tools/manifest.hpp"
 #include "index_tools/snapshot.hpp"
 
@@ -35,5 +37,11 @@ class GenerationFile {
 /// the user would name it. Blocks that agree are added to `sound_blocks`.
 std::vector<Damage> check_file(const std::string& file, std::span<const std::byte> bytes,
                                const FileEntry& entry, std::int64_t& sound_blocks);
+
+/// Maps a file of a generation and checks it; what is wrong, its absence too, is added to
+/// `damages`. Nothing is given back for a file that cannot be mapped.
+std::optional<base::MappedFile> map_and_check(const std::filesystem::path& folder,
+                                              const FileEntry& entry, std::vector<Damage>& damages,
+                                              std::int64_t& sound_blocks);
 
 }  // namespace rookery::index_tools::detail

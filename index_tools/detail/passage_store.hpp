@@ -13,11 +13,12 @@ namespace rookery::index_tools::detail {
 
 // A `passages` file, little-endian:
 //
-//   text bytes: source id, title, text of row 0, of row 1, …   zeros up to a multiple of 8
-//   uint64 starts[3 * count + 1]    where each of them begins; the last is the end of the text
-//   uint64 start of that table, uint64 count, "RKPASSG1"
+//   text bytes: source id, title, text, topic of row 0, of row 1, …   zeros up to a multiple of 8
+//   uint64 starts[4 * count + 1]    where each of them begins; the last is the end of the text
+//   uint64 start of that table, uint64 count, "RKPASSG2"
 //
-// The table is at the end, so that a store can be written in one pass.
+// The table is at the end, so that a store can be written in one pass. Version 1 ("RKPASSG1") has
+// no topics: three parts a row.
 
 /// Writes one shard's passages in row order.
 class PassageStoreWriter {
@@ -42,6 +43,7 @@ class PassageStore {
 
  private:
   const char* text_ = nullptr;
+  std::size_t parts_ = 4;  ///< a row
   std::span<const std::uint64_t> starts_;
 };
 

@@ -91,7 +91,7 @@ class ColonyProcessTest : public ::testing::Test {
     facts.encoder.model_hash = std::string(64, 'a');
     facts.encoder.dimension = kDimension;
     facts.encoder.pooling = "mean";
-    index_tools::SnapshotWriter writer(home / "index", home / "work", facts, 2);
+    index_tools::SnapshotWriter writer(home / "index", home / "work", facts, {.shards = 2});
     std::mt19937 random(static_cast<std::mt19937::result_type>(testing::seed()));
     std::normal_distribution<float> normal;
     for (std::int64_t id = 0; id < kPassages; ++id) {

@@ -22,6 +22,9 @@ Manifest sample() {
   manifest.dimension = 4;
   manifest.sources = 2;
   manifest.passages = 3;
+  manifest.next_id = 3;
+  manifest.next_source = 2;
+  manifest.content_key = std::string(64, 'd');
   manifest.encoder = {"minilm", std::string(64, 'e'), "", 4, "mean", true, 256};
   for (std::int32_t shard = 0; shard < 2; ++shard) {
     ShardEntry entry{shard, 2 - shard, {}};
@@ -77,10 +80,13 @@ TEST(Manifest, NoTruncationGoesUnseen) {
 
 TEST(Manifest, RefusesOtherVersionsWithARemedy) {
   Json document = Json::parse(sample().to_json());
-  document["schema"] = 2;
-  EXPECT_EQ(complaint(document.dump()),
-            "wiki/manifest.json: schema: expected version 1, got 2; build the snapshot again with "
-            "this version of rookery");
+  for (const int version : {0, 3}) {
+    document["schema"] = version;
+    EXPECT_EQ(complaint(document.dump()),
+              "wiki/manifest.json: schema: expected a version in [1, 2], got " +
+                  std::to_string(version) +
+                  "; build the snapshot again with this version of rookery");
+  }
 }
 
 /// A manifest that is wrong and yet matches its own checksum, as a faulty writer would leave it.
@@ -106,8 +112,8 @@ TEST(Manifest, RefusesContentsThatContradictEachOther) {
               HasSubstr("shards[1]: shard: expected an integer in [1, 1], got 0"));
   EXPECT_THAT(complaint_about([](Manifest& m) { m.shards.clear(); }),
               HasSubstr("shards: expected 1 to 1024 entries, got 0"));
-  EXPECT_THAT(complaint_about([](Manifest& m) { m.metric = "cosine"; }),
-              HasSubstr("metric: expected 'inner_product' or 'l2', got \"cosine\""));
+  EXPECT_THAT(complaint_about([](Manifest& m) { m.metric = "dot"; }),
+              HasSubstr("metric: expected 'inner_product', 'l2' or 'cosine', got \"dot\""));
   EXPECT_THAT(complaint_about([](Manifest& m) { m.generation = "../x"; }),
               HasSubstr("generation: expected lower-case hex digits"));
   EXPECT_THAT(complaint_about([](Manifest& m) { m.shards[0].files[0].sha256 = "00"; }),

@@ -53,7 +53,7 @@ float element(std::int64_t id, std::int32_t index) {
 std::string text_of(std::int64_t id) { return std::string(static_cast<std::size_t>(id % 40), 'x'); }
 
 Manifest write_sample(const fs::path& name) {
-  SnapshotWriter writer(name, name / ".work", facts(kDimension), 2);
+  SnapshotWriter writer(name, name / ".work", facts(kDimension), {.shards = 2});
   for (std::int64_t id = 0; id < kPassages; ++id) {
     std::vector<float> vector;
     for (std::int32_t index = 0; index < kDimension; ++index) vector.push_back(element(id, index));
@@ -230,7 +230,7 @@ TEST_F(SnapshotTest, TheSameRowsGiveTheSameGeneration) {
 
 TEST(SnapshotWriter, RefusesVectorsThatAreNotFinite) {
   const rookery::testing::TempFolder folder;
-  SnapshotWriter writer(folder / "n", folder / "n/.work", facts(3), 1);
+  SnapshotWriter writer(folder / "n", folder / "n/.work", facts(3), {.shards = 1});
   writer.add({4, "s", "", "x"}, std::vector<float>{1, 2, 3});
   const float infinity = std::numeric_limits<float>::infinity();
   EXPECT_THAT(message_of([&] {
@@ -246,7 +246,7 @@ TEST(SnapshotWriter, RefusesVectorsThatAreNotFinite) {
 
 TEST(SnapshotWriter, RefusesIdsThatDoNotRiseAndWrongWidths) {
   const rookery::testing::TempFolder folder;
-  SnapshotWriter writer(folder / "n", folder / "n/.work", facts(1), 1);
+  SnapshotWriter writer(folder / "n", folder / "n/.work", facts(1), {.shards = 1});
   const std::vector<float> vector{1};
   writer.add({4, "", "", ""}, vector);
   EXPECT_THROW(writer.add({4, "", "", ""}, vector), std::invalid_argument);
@@ -256,13 +256,93 @@ TEST(SnapshotWriter, RefusesIdsThatDoNotRiseAndWrongWidths) {
 TEST(SnapshotWriter, LeavesNothingVisibleWithoutCommit) {
   const rookery::testing::TempFolder folder;
   {
-    SnapshotWriter writer(folder / "n", folder / "n/.work", facts(1), 3);
+    SnapshotWriter writer(folder / "n", folder / "n/.work", facts(1), {.shards = 3});
     writer.add({0, "", "", ""}, std::vector<float>{1});
     EXPECT_THAT(message_of([&] { writer.commit(); }),
                 HasSubstr("shards: expected at most one for each of the 1 passages, got 3"));
   }
   EXPECT_TRUE(fs::is_empty(folder / "n"));
   EXPECT_THAT(message_of([&] { open_shard(folder / "n", 0); }), HasSubstr("found neither CURRENT"));
+}
+
+TEST(SnapshotWriter, KeepsTopicsValuesAndHalves) {
+  const rookery::testing::TempFolder folder;
+  SnapshotWriter writer(folder / "n", folder / "n/.work", facts(2),
+                        {.shards = 1, .vectors = VectorType::kFloat16, .values = true});
+  writer.add({4, "s", "t", "x", "History"}, std::vector<float>{1.0F, 0.1F}, -7);
+  writer.add({9, "s", "t", "y", ""}, std::vector<float>{65504.0F, -2.0F}, 50'000);
+  EXPECT_THAT(message_of([&] {
+                writer.add({10, "s", "t", "y"}, std::vector<float>{0, 65520.0F}, 1);
+              }),
+              HasSubstr("row 2 (passage 10, source s): element 1 of its vector: expected at most "
+                        "65504 for float16, got 65520"));
+  EXPECT_THROW(writer.add({10, "s", "t", "y"}, std::vector<float>{0, 0}), std::invalid_argument);
+  const Manifest manifest = writer.commit();
+  EXPECT_EQ(manifest.next_id, 10);
+  EXPECT_EQ(load_manifest(folder / "n").to_json(), manifest.to_json());
+
+  const auto shard = open_shard(folder / "n", 0);
+  EXPECT_EQ(shard->vector_type(), VectorType::kFloat16);
+  EXPECT_TRUE(shard->vectors().empty());
+  ASSERT_EQ(shard->half_vectors().size(), 4u);
+  EXPECT_EQ(shard->half_vectors()[0], 0x3C00);
+  std::vector<float> row(2);
+  copy_vector(*shard, 0, row);
+  EXPECT_EQ(row, (std::vector<float>{1.0F, 0.0999755859375F}));  // 0.1 as binary16
+  copy_vector(*shard, 1, row);
+  EXPECT_EQ(row, (std::vector<float>{65504.0F, -2.0F}));
+  EXPECT_EQ(std::vector<std::int32_t>(shard->values().begin(), shard->values().end()),
+            (std::vector<std::int32_t>{-7, 50'000}));
+  EXPECT_EQ(shard->passage(0).topic, "History");
+  EXPECT_EQ(shard->passage(1).topic, "");
+  EXPECT_TRUE(shard->file("vectors").empty());
+}
+
+TEST(SnapshotWriter, ScalesVectorsForCosineAndRefusesZeros) {
+  const rookery::testing::TempFolder folder;
+  Manifest cosine = facts(2);
+  cosine.metric = "cosine";
+  SnapshotWriter writer(folder / "n", folder / "n/.work", cosine, {});
+  writer.add({0, "a", "", "x"}, std::vector<float>{3, -4});
+  EXPECT_THAT(message_of([&] {
+                writer.add({1, "b", "", "x"}, std::vector<float>{0, -0.0F});
+              }),
+              HasSubstr("row 1 (passage 1, source b): its vector: expected a direction for metric "
+                        "cosine, got zeros only"));
+  writer.commit();
+  const auto shard = open_shard(folder / "n", 0);
+  EXPECT_EQ(shard->vectors()[0], 0.6F);
+  EXPECT_EQ(shard->vectors()[1], -0.8F);
+  EXPECT_EQ(load_manifest(folder / "n").metric, "cosine");
+}
+
+TEST(SnapshotWriter, WritesSnapshotsWithoutVectorsAndCopiesRowsAsTheyLie) {
+  const rookery::testing::TempFolder folder;
+  Manifest plain;
+  plain.build_key = "texts";
+  plain.sources = 2;
+  {
+    SnapshotWriter writer(folder / "n", folder / "n/.work", plain,
+                          {.shards = 2, .vectors = VectorType::kNone});
+    writer.add({6, "a", "title", "text", "topic"}, {});
+    writer.add({7, "b", "", "more", ""}, {});
+    writer.commit();
+  }
+  const Manifest manifest = load_manifest(folder / "n");
+  EXPECT_EQ(manifest.dimension, 0);
+  EXPECT_FALSE(manifest.has_encoder());
+  EXPECT_EQ(manifest.shards[0].find("vectors"), nullptr);
+  SnapshotWriter writer(folder / "m", folder / "m/.work", plain,
+                        {.shards = 1, .vectors = VectorType::kNone});
+  writer.copy(*open_shard(folder / "n", 0), 0);
+  writer.copy(*open_shard(folder / "n", 1), 0);
+  writer.commit();
+  const auto shard = open_shard(folder / "m", 0);
+  EXPECT_EQ(shard->vector_type(), VectorType::kNone);
+  EXPECT_EQ(shard->passage(0).topic, "topic");
+  EXPECT_EQ(shard->passage(1).text, "more");
+  EXPECT_THAT(message_of([&] { check_encoder_fits(manifest, facts(3).encoder); }),
+              HasSubstr("holds no vectors; ask it for bm25"));
 }
 
 }  // namespace
