@@ -229,7 +229,8 @@ ImportReport import_snapshot(const ImportOptions& options, const ImportProgress&
   facts.build_key = import_key(*source, ids, texts ? &*texts : nullptr, options, facts);
 
   const WorkFolder work(options.out / (".importing-" + facts.build_key.substr(0, 16)));
-  SnapshotWriter writer(options.out, work.path() / "generation", facts, options.shards);
+  SnapshotWriter writer(options.out, work.path() / "generation", facts,
+                        {.shards = options.shards});
   ImportedVectors vectors(*source, options, facts.metric);
   for (std::int64_t place = 0; place < count; ++place) {
     const std::int64_t row = ids.row_at(place), id = ids.id_of(row);
