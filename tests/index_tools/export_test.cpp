@@ -108,6 +108,38 @@ TEST_F(ExportTest, IdsAndVectorsStayTogetherWhateverTheirOrderWas) {
   EXPECT_EQ(bytes(folder / "ids-again.npy"), bytes(folder / "ids.npy"));
 }
 
+TEST_F(ExportTest, HalvesComeBackAsHalves) {
+  std::mt19937_64 random(rookery::testing::seed());
+  std::vector<std::uint16_t> halves;
+  while (std::ssize(halves) < kRows * kDimension) {
+    const auto half = static_cast<std::uint16_t>(random());
+    if ((half & 0x7C00U) != 0x7C00U) halves.push_back(half);
+  }
+  save(folder / "x.npy", halves, {NpyType::kFloat16, 2, kRows, kDimension});
+  import.vector_type = VectorType::kFloat16;
+  import_snapshot(import);
+  options.npy = folder / "out.npy";
+  export_snapshot(options);
+  EXPECT_EQ(bytes(folder / "out.npy"), bytes(folder / "x.npy"));
+}
+
+TEST_F(ExportTest, VectorsOfLengthOneStayAsTheyAre) {
+  std::mt19937_64 random(rookery::testing::seed());
+  std::normal_distribution<float> normal;
+  std::vector<float> vectors;
+  for (std::int64_t i = 0; i < kRows * kDimension; ++i) vectors.push_back(normal(random));
+  save(folder / "x.npy", vectors, {NpyType::kFloat32, 2, kRows, kDimension});
+  import.metric = "cosine";
+  import_snapshot(import);
+  options.npy = folder / "scaled.npy";
+  export_snapshot(options);
+  import.vectors = {folder / "scaled.npy"};
+  import_snapshot(import);
+  options.npy = folder / "again.npy";
+  export_snapshot(options);
+  EXPECT_EQ(bytes(folder / "again.npy"), bytes(folder / "scaled.npy"));
+}
+
 TEST_F(ExportTest, RefusesWhatIsNotThere) {
   import_snapshot(import);
   EXPECT_THAT(error_text([&] { export_snapshot(options); }), HasSubstr("--npy"));
