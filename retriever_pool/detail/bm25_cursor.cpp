@@ -1,0 +1,138 @@
+#include "retriever_pool/detail/bm25_cursor.hpp"
+
+#include <algorithm>
+
+namespace rookery::retriever_pool::detail {
+
+using index_tools::Bm25Block;
+using index_tools::kBm25BlockPostings;
+
+void Bm25Cursor::open(const index_tools::Bm25Term& term, double weight, std::int64_t repeats) {
+  term_ = term;
+  weight_ = weight;
+  repeats_ = repeats;
+  bound_ = index_tools::bm25_share(weight_, term.ratio_bound) * repeats_;
+  window_postings_ = window_bound_ = 0;
+  window_ratio_ = 0xFFFFFFFF;
+  block_ = decoded_ = scored_ = 0;
+  at_ = count_ = 0;
+}
+
+std::int64_t Bm25Cursor::share_bound(std::uint32_t ratio_max) const {
+  return index_tools::bm25_share(weight_, (ratio_max + 1) / 65536.0) * repeats_;
+}
+
+Bm25BlockJob Bm25Cursor::job_of(std::size_t block, const PostingsView& view) const {
+  const Bm25Block& packed = term_.blocks[block];
+  const auto count = static_cast<std::int32_t>(std::min<std::int64_t>(
+      kBm25BlockPostings, term_.count - static_cast<std::int64_t>(block) * kBm25BlockPostings));
+  const auto* rows = reinterpret_cast<const unsigned char*>(view.data + packed.offset);
+  return {rows,
+          rows + index_tools::bm25_packed_bytes(count, packed.row_bits),
+          packed.row_bits,
+          packed.frequency_bits,
+          count,
+          row_before(block),
+          view.lengths,
+          view.constant,
+          view.per_token,
+          weight_,
+          repeats_};
+}
+
+void Bm25Cursor::decode(const PostingsView& view, const Bm25Kernel& kernel) {
+  if (decoded_ == block_ + 1) return;
+  const Bm25BlockJob job = job_of(block_, view);
+  kernel.decode_rows(job, rows_.data());
+  decoded_ = block_ + 1;
+  count_ = job.count;
+  at_ = 0;
+}
+
+void Bm25Cursor::score(const PostingsView& view, const Bm25Kernel& kernel) {
+  decode(view, kernel);
+  if (scored_ == decoded_) return;
+  kernel.score_rows(job_of(block_, view), rows_.data(), shares_.data());
+  scored_ = decoded_;
+}
+
+std::int64_t Bm25Cursor::window_bound(std::int64_t begin, std::int64_t end,
+                                      const PostingsView& view, const Bm25Kernel& kernel) {
+  const auto blocks = term_.blocks;
+  while (block_ < blocks.size() && blocks[block_].last_row < begin) ++block_;
+  window_postings_ = 0;
+  if (block_ == blocks.size() || std::int64_t{row_before(block_)} + 1 >= end) return 0;
+  // A block that reaches over the whole window may well have nothing in it.
+  if (blocks[block_].last_row >= end) {
+    decode(view, kernel);
+    while (rows_[static_cast<std::size_t>(at_)] < begin) ++at_;
+    if (rows_[static_cast<std::size_t>(at_)] >= end) return 0;
+  }
+  std::uint32_t ratio = 0;
+  for (std::size_t b = block_; b < blocks.size() && std::int64_t{row_before(b)} + 1 < end; ++b) {
+    ratio = std::max<std::uint32_t>(ratio, blocks[b].ratio_max);
+    // The share of its rows that lie in the window, as if they lay evenly.
+    const std::int64_t first = std::int64_t{row_before(b)} + 1;
+    const std::int64_t last = blocks[b].last_row;
+    const std::int64_t inside = std::min(last + 1, end) - std::max(first, begin);
+    window_postings_ += inside == last + 1 - first
+                            ? kBm25BlockPostings
+                            : 1 + kBm25BlockPostings * inside / (last + 1 - first);
+  }
+  if (ratio != window_ratio_) {
+    window_ratio_ = ratio;
+    window_bound_ = share_bound(ratio);
+  }
+  return window_bound_;
+}
+
+void Bm25Cursor::add(std::int64_t begin, std::int64_t end, const PostingsView& view,
+                     const Bm25Kernel& kernel, std::int64_t* sums, std::uint64_t* marks) {
+  if (window_postings_ == 0) return;
+  for (; block_ < term_.blocks.size() && std::int64_t{row_before(block_)} + 1 < end; ++block_) {
+    score(view, kernel);
+    const std::int32_t* rows = rows_.data();
+    std::int32_t at = at_;
+    while (at < count_ && rows[at] < begin) ++at;
+    std::int32_t stop = count_;
+    if (term_.blocks[block_].last_row >= end) {
+      stop = static_cast<std::int32_t>(std::lower_bound(rows + at, rows + count_, end) - rows);
+    }
+    const std::int64_t* shares = shares_.data();
+    std::int64_t* window = sums - begin;
+    if (marks == nullptr) {
+      for (std::int32_t i = at; i < stop; ++i) window[rows[i]] += shares[i];
+    } else {
+      for (std::int32_t i = at; i < stop; ++i) {
+        const std::int64_t row = rows[i] - begin;
+        sums[row] += shares[i];
+        marks[row / 64] |= std::uint64_t{1} << (row % 64);
+      }
+    }
+    at_ = stop;
+    if (stop < count_) return;
+  }
+}
+
+std::int64_t Bm25Cursor::share_of(std::int64_t row, std::int64_t needed, const PostingsView& view,
+                                  const Bm25Kernel& kernel) {
+  const auto blocks = term_.blocks;
+  while (block_ < blocks.size() && blocks[block_].last_row < row) ++block_;
+  if (block_ == blocks.size() || row_before(block_) >= row) return needed > 0 ? -1 : 0;
+  const Bm25Block& block = blocks[block_];
+  if (share_bound(block.ratio_max) < needed) return -1;
+  decode(view, kernel);
+  const std::int32_t* rows = rows_.data();
+  const std::int32_t* found = std::lower_bound(rows + at_, rows + count_, row);
+  at_ = static_cast<std::int32_t>(found - rows);
+  if (*found != row) return 0;
+  if (scored_ == decoded_) return shares_[static_cast<std::size_t>(at_)];
+  const Bm25BlockJob job = job_of(block_, view);
+  const std::uint32_t frequency =
+      1 + index_tools::bm25_packed_value(reinterpret_cast<const std::byte*>(job.frequencies),
+                                         job.frequency_bits, at_);
+  const index_tools::Bm25Formula formula{view.constant, view.per_token};
+  return index_tools::bm25_share(weight_, formula.ratio(frequency, view.lengths[row])) * repeats_;
+}
+
+}  // namespace rookery::retriever_pool::detail

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "index_tools/bm25_postings.hpp"
+#include "retriever_pool/detail/bm25_kernel.hpp"
+
+namespace rookery::retriever_pool::detail {
+
+/// What all cursors of a shard share.
+struct PostingsView {
+  const std::byte* data;
+  const std::uint32_t* lengths;
+  double constant, per_token;
+};
+
+/// Walks one term's postings towards larger rows, a window at a time, and holds the decoded block.
+class Bm25Cursor {
+ public:
+  /// `weight` is the term's, `repeats` how often it stands in the query.
+  void open(const index_tools::Bm25Term& term, double weight, std::int64_t repeats);
+  /// No share of the term is larger.
+  [[nodiscard]] std::int64_t bound() const { return bound_; }
+
+  /// Moves to the window of rows [begin, end) and bounds the shares there; 0 when there are none.
+  std::int64_t window_bound(std::int64_t begin, std::int64_t end, const PostingsView& view,
+                            const Bm25Kernel& kernel);
+  /// About how many postings the window holds, at most.
+  [[nodiscard]] std::int64_t window_postings() const { return window_postings_; }
+  /// Adds the window's shares to `sums[row - begin]`, and marks the rows where `marks` is given.
+  void add(std::int64_t begin, std::int64_t end, const PostingsView& view, const Bm25Kernel& kernel,
+           std::int64_t* sums, std::uint64_t* marks);
+  /// The share of a row (rising from call to call), 0 where the term is not; -1 when the block that
+  /// would hold it cannot give `needed`.
+  std::int64_t share_of(std::int64_t row, std::int64_t needed, const PostingsView& view,
+                        const Bm25Kernel& kernel);
+
+ private:
+  [[nodiscard]] std::int32_t row_before(std::size_t block) const {
+    return block == 0 ? -1 : static_cast<std::int32_t>(term_.blocks[block - 1].last_row);
+  }
+  [[nodiscard]] std::int64_t share_bound(std::uint32_t ratio_max) const;
+  [[nodiscard]] Bm25BlockJob job_of(std::size_t block, const PostingsView& view) const;
+  void decode(const PostingsView& view, const Bm25Kernel& kernel);
+  void score(const PostingsView& view, const Bm25Kernel& kernel);
+
+  index_tools::Bm25Term term_;
+  double weight_ = 0;
+  std::int64_t repeats_ = 1, bound_ = 0;
+  std::int64_t window_postings_ = 0, window_bound_ = 0;
+  std::uint32_t window_ratio_ = 0;        // what window_bound_ was computed of
+  std::size_t block_ = 0;                 // the first that reaches the window
+  std::size_t decoded_ = 0, scored_ = 0;  // one more than the block whose rows and shares are here
+  std::int32_t at_ = 0, count_ = 0;       // in the decoded block
+  alignas(64) std::array<std::int32_t, kBm25Padded> rows_;
+  alignas(64) std::array<std::int64_t, kBm25Padded> shares_;
+};
+
+}  // namespace rookery::retriever_pool::detail
