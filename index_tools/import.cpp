@@ -2,9 +2,9 @@
 
 #include "base/checksum.hpp"
 #include "base/error.hpp"
-#include "index_tools/detail/build_lock.hpp"
 #include "index_tools/detail/row_ids.hpp"
 #include "index_tools/detail/row_texts.hpp"
+#include "index_tools/detail/work_folder.hpp"
 #include "index_tools/snapshot_writer.hpp"
 #include "index_tools/vector_source.hpp"
 
@@ -61,7 +61,6 @@ class ImportedVectors {
                             "metric cosine, got zeros");
     }
     if (zero) ++zero_vectors;
-    if (cosine_) normalise_rows(kept, static_cast<std::int32_t>(kept.size()));
     return kept;
   }
 
@@ -139,38 +138,13 @@ void check_order(const detail::RowIds& ids, const ImportOptions& options) {
 std::string import_key(const VectorSource& source, const detail::RowIds& ids,
                        detail::RowTexts* texts, const ImportOptions& options,
                        const Manifest& facts) {
-  std::string key = "rookery import 1\nvectors " + source.fingerprint() + "\nids " +
+  std::string key = "rookery import 2\nvectors " + source.fingerprint() + "\nids " +
                     ids.fingerprint() + "\ntexts " + (texts ? texts->corpus().fingerprint() : "") +
                     (options.texts_by == TextOrder::kId ? " by id" : " by row") + "\nmetric " +
                     facts.metric + (options.drop_phi ? " without phi" : "") + "\nencoder " +
-                    facts.encoder.name + " " + facts.encoder.model_hash + "\nshards " +
-                    std::to_string(options.shards) + "\n";
+                    facts.encoder.name + " " + facts.encoder.model_hash + "\n";
   return base::sha256_hex(std::as_bytes(std::span(key)));
 }
-
-/// The work folder of an import; goes away whatever happens, unless another import is at work in
-/// it.
-class WorkFolder {
- public:
-  explicit WorkFolder(const fs::path& folder) : path_(made(folder)), lock_(folder / "lock") {}
-  ~WorkFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  WorkFolder(const WorkFolder&) = delete;
-  WorkFolder& operator=(const WorkFolder&) = delete;
-  [[nodiscard]] const fs::path& path() const { return path_; }
-
- private:
-  static fs::path made(const fs::path& folder) {
-    std::error_code error;
-    fs::create_directories(folder, error);
-    if (error) throw base::UserError(folder.string() + ": cannot be made: " + error.message());
-    return folder;
-  }
-  fs::path path_;
-  detail::BuildLock lock_;
-};
 
 }  // namespace
 
@@ -189,7 +163,6 @@ ImportReport import_snapshot(const ImportOptions& options, const ImportProgress&
   facts.metric = resolve_metric(*source, options);
   facts.dimension = source->dimension() - (options.drop_phi ? 1 : 0);
   facts.encoder = resolve_encoder(options, facts.dimension);
-  facts.encoder.normalised = facts.encoder.normalised || facts.metric == "cosine";
   facts.passage_words = 0;
 
   const detail::RowIds ids = options.ids.empty()
@@ -226,11 +199,15 @@ ImportReport import_snapshot(const ImportOptions& options, const ImportProgress&
                           std::to_string(facts.sources) + " passages, got " +
                           std::to_string(options.shards));
   }
-  facts.build_key = import_key(*source, ids, texts ? &*texts : nullptr, options, facts);
+  facts.next_source = count;
+  facts.content_key = import_key(*source, ids, texts ? &*texts : nullptr, options, facts);
 
-  const WorkFolder work(options.out / (".importing-" + facts.build_key.substr(0, 16)));
+  const detail::WorkFolder work(options.out / (".importing-" + facts.content_key.substr(0, 16)));
   SnapshotWriter writer(options.out, work.path() / "generation", facts,
-                        {.shards = options.shards});
+                        {.shards = options.shards,
+                         .vectors = options.vector_type,
+                         .indexes = options.indexes,
+                         .threads = options.threads});
   ImportedVectors vectors(*source, options, facts.metric);
   for (std::int64_t place = 0; place < count; ++place) {
     const std::int64_t row = ids.row_at(place), id = ids.id_of(row);

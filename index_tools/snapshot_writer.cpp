@@ -139,6 +139,11 @@ SnapshotWriter::~SnapshotWriter() {
   fs::remove_all(impl_->work, ignored);
 }
 
+void SnapshotWriter::set_content_key(std::string key) {
+  impl_->manifest.content_key = std::move(key);
+  impl_->manifest.build_key = detail::layout_key(impl_->manifest, impl_->shards.size());
+}
+
 const std::string& SnapshotWriter::build_key() const { return impl_->manifest.build_key; }
 
 std::span<const std::byte> SnapshotWriter::Impl::stored(const PassageView& passage,

@@ -60,6 +60,9 @@ class SnapshotWriter {
   /// Refuses empty shards.
   Manifest commit();
 
+  /// For rows whose key is known only when all of them have passed; before `commit`.
+  void set_content_key(std::string key);
+
   /// The build key that `commit` will state.
   [[nodiscard]] const std::string& build_key() const;
 
