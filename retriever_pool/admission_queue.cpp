@@ -13,9 +13,7 @@ constexpr milliseconds kRetryMin{1}, kRetryMax{1000};
 
 }  // namespace
 
-std::int64_t PendingRequest::bytes() const {
-  return std::ssize(body.queries) * std::int64_t{sizeof(float)};
-}
+std::int64_t PendingRequest::bytes() const { return body.bytes(); }
 
 std::optional<Refusal> AdmissionQueue::admit(PendingRequest request, Time now) {
   if (request.deadline <= now) {

@@ -19,8 +19,9 @@ Document make_document(const index_tools::SnapshotShard& shard, const Hit& hit,
   Document document;
   document.id = hit.id;
   document.score = hit.score;
-  if (!fields.passages && !fields.vectors) return document;
+  if (!fields.passages && !fields.vectors && shard.values().empty()) return document;
   const std::int64_t row = row_of(shard, hit);
+  if (!shard.values().empty()) document.value = shard.values()[static_cast<std::size_t>(row)];
   if (fields.passages) {
     const index_tools::PassageView passage = shard.passage(row);
     document.source_id = passage.source_id;
@@ -28,9 +29,8 @@ Document make_document(const index_tools::SnapshotShard& shard, const Hit& hit,
     document.text = passage.text;
   }
   if (fields.vectors) {
-    const auto vector = shard.vectors().subspan(static_cast<std::size_t>(row * shard.dimension()),
-                                                static_cast<std::size_t>(shard.dimension()));
-    document.vector.assign(vector.begin(), vector.end());
+    document.vector.resize(static_cast<std::size_t>(shard.dimension()));
+    if (!document.vector.empty()) index_tools::copy_vector(shard, row, document.vector);
   }
   return document;
 }
@@ -38,6 +38,7 @@ Document make_document(const index_tools::SnapshotShard& shard, const Hit& hit,
 std::int64_t document_bytes(const index_tools::SnapshotShard& shard, const Hit& hit,
                             const DocumentFields& fields) {
   std::int64_t bytes = std::int64_t{sizeof(Hit)};
+  if (!shard.values().empty()) bytes += 4;
   if (fields.vectors) bytes += std::int64_t{shard.dimension()} * 4;
   if (fields.passages) {
     const index_tools::PassageView passage = shard.passage(row_of(shard, hit));

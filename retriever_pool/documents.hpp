@@ -12,7 +12,8 @@ struct DocumentFields {
   bool passages = true, vectors = false;
 };
 
-/// The document behind a hit of this shard, with the fields that were asked for.
+/// The document behind a hit of this shard, with the fields that were asked for; with its value in
+/// a datastore. Its vector is empty where the shard has none.
 Document make_document(const index_tools::SnapshotShard& shard, const Hit& hit,
                        const DocumentFields& fields);
 

@@ -5,8 +5,8 @@
 #include "base/error.hpp"
 #include "retriever_pool/answer_merge.hpp"
 #include "retriever_pool/detail/client_loop.hpp"
+#include "retriever_pool/request_checks.hpp"
 #include "retriever_pool/retriever.hpp"
-#include "retriever_pool/shard_index.hpp"
 
 namespace rookery::retriever_pool {
 namespace {
@@ -26,26 +26,28 @@ class PoolClient final : public Retriever {
 
   RetrievalAnswer retrieve(const RetrievalRequest& request) override {
     const auto begin = Clock::now();
-    const std::int32_t dimension = loop_.index().dimension;
-    if (dimension < 1) {
+    const IndexDescription index = loop_.index();
+    if (index.generation.empty()) {
       throw RetrievalError(RetrievalFault::kUnavailable, "the colony serves no index yet");
     }
-    check_queries(request.queries, request.k, dimension);
-    const std::string body = wire::encode_query(request, dimension);
+    check_request(request, index);
+    const std::string body = wire::encode_query(request, index.dimension);
+    const bool look_up = !request.ids.empty();
+    const std::int32_t k = look_up ? 1 : request.k;
     auto call = std::make_shared<detail::PoolCall>();  // shared: the loop may outlast our patience
     call->serial = next_serial_.fetch_add(1);
     call->deadline = begin + request.deadline;
     call->body.rebuild(body.data(), body.size());
-    call->batch =
-        static_cast<std::uint32_t>(request.queries.size() / static_cast<std::size_t>(dimension));
-    call->k = static_cast<std::uint32_t>(request.k);
-    call->shape = {request.want_passages, request.want_vectors, dimension};
+    call->batch = static_cast<std::uint32_t>(batch_of(request, index.dimension));
+    call->k = static_cast<std::uint32_t>(k);
+    call->shape = {request.want_passages, request.want_vectors, index.dimension};
+    call->shape.look_up = look_up;
     loop_.submit(call);
 
     std::unique_lock lock(call->mutex);
     call->finished.wait(lock, [&] { return call->done; });  // the loop keeps the deadline
     if (call->error) throw RetrievalError(*call->error);
-    RetrievalAnswer answer = merge_answers(std::move(call->answers), request.k);
+    RetrievalAnswer answer = merge_answers(std::move(call->answers), k);
     answer.generation = call->generation;
     answer.attempts = call->attempts;
     answer.total_time = std::chrono::duration_cast<microseconds>(Clock::now() - begin);

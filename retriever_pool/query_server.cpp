@@ -13,7 +13,7 @@
 #include "retriever_pool/admission_queue.hpp"
 #include "retriever_pool/detail/sockets.hpp"
 #include "retriever_pool/server_metrics.hpp"
-#include "retriever_pool/shard_index.hpp"
+#include "retriever_pool/shard_indexes.hpp"
 #include "retriever_pool/shard_service.hpp"
 #include "retriever_pool/wire_bodies.hpp"
 
@@ -34,14 +34,15 @@ ServiceIdentity identity_of(const QueryServerOptions& options, std::string gener
   return {options.index_name, std::move(generation)};
 }
 
-std::shared_ptr<const ShardIndex> open_index(
+std::shared_ptr<const ShardIndexes> open_indexes(
     const QueryServerOptions& options, std::shared_ptr<const index_tools::SnapshotShard> shard) {
   if (options.threads < 1 || options.threads > 256) {
     throw base::UserError("threads: expected an integer in [1, 256], got " +
                           std::to_string(options.threads));
   }
-  return make_exact_index(std::move(shard), parse_metric(options.metric),
-                          std::make_shared<SearchTeam>(options.threads));
+  return std::make_shared<const ShardIndexes>(
+      std::move(shard), std::make_shared<SearchTeam>(options.threads),
+      ShardIndexesOptions{options.metric, options.kind, options.tuning, options.filter});
 }
 
 }  // namespace
@@ -52,7 +53,8 @@ struct QueryServer::Impl {
        base::Metrics& registry)
       : name("shard " + std::to_string(shard->shard())),
         metrics(registry, shard->shard()),
-        service(shard, open_index(options, shard), identity_of(options, std::move(generation))),
+        service(open_indexes(options, shard), options.metric,
+                identity_of(options, std::move(generation))),
         queue(limits_of(options)),
         router(context, zmq::socket_type::router) {
     detail::configure(router, {kLingerMs, 256, wire::kQueryBytesMax + 4096});
@@ -245,8 +247,8 @@ struct QueryServer::Impl {
     }
     ServiceResult result = service.serve(batch.requests, load());
     const auto took = Clock::now() - begin;
-    if (result.queries > 0) {
-      metrics.batch(result.queries, took);
+    if (!result.scans.empty()) {
+      for (const ServiceScan& scan : result.scans) metrics.scan(scan);
       const std::lock_guard lock(mutex);
       queue.record(std::chrono::duration_cast<std::chrono::microseconds>(took));
     }

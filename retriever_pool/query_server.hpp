@@ -3,10 +3,12 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/metrics.hpp"
 #include "index_tools/snapshot.hpp"
+#include "retriever_pool/retriever.hpp"
 
 namespace rookery::retriever_pool {
 
@@ -16,9 +18,13 @@ struct QueryServerOptions {
   std::int32_t threads = 1;                ///< search threads, [1, 256]
   std::int32_t queue_requests_max = 256;   ///< further requests are refused at once
   std::int64_t queue_bytes_max = 64 << 20;
-  std::int32_t batch_queries_max = 128;  ///< queries merged into one scan
-  std::string metric = "inner_product";  ///< as in the manifest; or "l2"
-  std::string index_name;                ///< queries for another index are refused; empty: any
+  std::int32_t batch_queries_max = 128;             ///< queries merged into one scan
+  std::string metric = "inner_product";             ///< as in the manifest
+  std::optional<index_tools::IndexKind> kind = {};  ///< of queries that name none; unset: exact
+                                                    ///< where there are vectors, else bm25
+  SearchTuning tuning = {};                         ///< where a query says 0
+  PassageFilter filter = {};                        ///< holds for every query
+  std::string index_name;  ///< queries for another index are refused; empty: any
 };
 
 struct QueryServerLoad {
@@ -32,7 +38,8 @@ struct QueryServerLoad {
 class QueryServer {
  public:
   /// `metrics` outlives the server. Throws `UserError` when the endpoint cannot be bound, naming
-  /// it, when the shard is unsound (see `make_exact_index`) or the metric unknown.
+  /// it, when the shard is unsound (see `make_exact_index`), the metric unknown or the kind not
+  /// there, naming those that are.
   QueryServer(const QueryServerOptions& options,
               const std::shared_ptr<const index_tools::SnapshotShard>& shard,
               std::string generation, base::Metrics& metrics);

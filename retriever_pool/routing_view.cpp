@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <optional>
+#include <set>
 #include <stdexcept>
 #include <utility>
 
@@ -64,12 +66,46 @@ ReplicaState state_of(const std::string& name) {
   refuse("state: expected joining, loading, ready, draining or gone, got '" + name + "'");
 }
 
+Json kinds_json(const std::vector<index_tools::IndexKind>& kinds) {
+  Json names = Json::array();
+  for (const auto kind : kinds) names.push_back(index_tools::to_string(kind));
+  return names;
+}
+
+std::optional<index_tools::IndexKind> kind_named(const std::string& name) {
+  for (const auto kind : index_tools::index_kinds()) {
+    if (index_tools::to_string(kind) == name) return kind;
+  }
+  return std::nullopt;
+}
+
+/// Heads of an older version tell no kinds, newer ones may tell kinds that are not known here.
+void read_kinds(const Json& json, IndexDescription& index) {
+  if (!json.contains("kinds")) return;
+  const Json& kinds = json["kinds"];
+  if (!kinds.is_array() || kinds.size() > 64) refuse("kinds: expected a list of at most 64");
+  std::set<index_tools::IndexKind> known;
+  for (const Json& name : kinds) {
+    if (!name.is_string()) refuse("kinds: expected names");
+    if (const auto kind = kind_named(name.get<std::string>())) known.insert(*kind);
+  }
+  index.kinds.assign(known.begin(), known.end());
+  if (const auto kind = kind_named(text_of(json, "default_kind"))) index.default_kind = *kind;
+}
+
 Json index_json(const IndexDescription& index) {
-  return {{"generation", index.generation},     {"metric", index.metric},
-          {"encoder_hash", index.encoder_hash}, {"encoder_name", index.encoder_name},
-          {"pooling", index.pooling},           {"normalised", index.normalised},
-          {"dimension", index.dimension},       {"shards", index.shards},
-          {"passages", index.passages},         {"sources", index.sources}};
+  return {{"kinds", kinds_json(index.kinds)},
+          {"default_kind", index_tools::to_string(index.default_kind)},
+          {"generation", index.generation},
+          {"metric", index.metric},
+          {"encoder_hash", index.encoder_hash},
+          {"encoder_name", index.encoder_name},
+          {"pooling", index.pooling},
+          {"normalised", index.normalised},
+          {"dimension", index.dimension},
+          {"shards", index.shards},
+          {"passages", index.passages},
+          {"sources", index.sources}};
 }
 
 IndexDescription read_index(const Json& json) {
@@ -86,6 +122,7 @@ IndexDescription read_index(const Json& json) {
   index.shards = number_of<std::int32_t>(json, "shards", 0, 65536);
   index.passages = count_of<std::int64_t>(json, "passages");
   index.sources = count_of<std::int64_t>(json, "sources");
+  read_kinds(json, index);
   return index;
 }
 

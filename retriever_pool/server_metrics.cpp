@@ -37,14 +37,12 @@ struct ServerMetrics::Impl {
                  .Add(labels, kSeconds)),
         search(prometheus::BuildHistogram()
                    .Name("rookery_pool_search_seconds")
-                   .Help("One scan with the answers made from it")
-                   .Register(registry)
-                   .Add(labels, kSeconds)),
+                   .Help("One scan, by kind of index")
+                   .Register(registry)),
         queries(prometheus::BuildHistogram()
                     .Name("rookery_pool_batch_queries")
-                    .Help("Queries merged into one scan")
-                    .Register(registry)
-                    .Add(labels, kQueries)),
+                    .Help("Queries merged into one scan, by kind of index")
+                    .Register(registry)),
         answered(prometheus::BuildCounter()
                      .Name("rookery_pool_served_total")
                      .Help("Requests answered with documents")
@@ -63,8 +61,8 @@ struct ServerMetrics::Impl {
   Labels labels;
   prometheus::Gauge& queue;
   prometheus::Histogram& wait;
-  prometheus::Histogram& search;
-  prometheus::Histogram& queries;
+  prometheus::Family<prometheus::Histogram>& search;
+  prometheus::Family<prometheus::Histogram>& queries;
   prometheus::Counter& answered;
   prometheus::Counter& lost;
   prometheus::Family<prometheus::Counter>& refusals;
@@ -80,9 +78,11 @@ void ServerMetrics::set_queue(std::int64_t requests) {
 void ServerMetrics::queue_wait(std::chrono::nanoseconds wait) {
   impl_->wait.Observe(seconds(wait));
 }
-void ServerMetrics::batch(std::int64_t queries, std::chrono::nanoseconds took) {
-  impl_->queries.Observe(static_cast<double>(queries));
-  impl_->search.Observe(seconds(took));
+void ServerMetrics::scan(const ServiceScan& scan) {
+  Labels labels = impl_->labels;
+  labels["kind"] = scan.kind;
+  impl_->queries.Add(labels, kQueries).Observe(static_cast<double>(scan.queries));
+  impl_->search.Add(labels, kSeconds).Observe(seconds(scan.took));
 }
 void ServerMetrics::served() { impl_->answered.Increment(); }
 void ServerMetrics::undelivered() { impl_->lost.Increment(); }

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "base/metrics.hpp"
+#include "retriever_pool/shard_service.hpp"
 #include "retriever_pool/wire.hpp"
 
 namespace rookery::retriever_pool {
@@ -16,7 +17,7 @@ class ServerMetrics {
   ~ServerMetrics();
   void set_queue(std::int64_t requests);
   void queue_wait(std::chrono::nanoseconds wait);
-  void batch(std::int64_t queries, std::chrono::nanoseconds took);
+  void scan(const ServiceScan& scan);  ///< labelled by kind too
   void served();
   void refused(wire::ErrorCode code);
   void undelivered();  ///< an answer whose client was gone

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -10,7 +11,7 @@
 #include "index_tools/snapshot.hpp"
 #include "retriever_pool/admission_queue.hpp"
 #include "retriever_pool/query_server.hpp"
-#include "retriever_pool/shard_index.hpp"
+#include "retriever_pool/shard_indexes.hpp"
 #include "retriever_pool/wire_bodies.hpp"
 
 namespace rookery::retriever_pool {
@@ -28,29 +29,42 @@ struct ServiceReply {
   bool query = false;                    ///< it answers a query
 };
 
+/// What one scan took.
+struct ServiceScan {
+  std::string kind;  ///< of the index, "look_up" for ids
+  std::int64_t queries = 0;
+  std::chrono::microseconds took{0};
+};
+
 struct ServiceResult {
   std::vector<ServiceReply> replies;  ///< one a request, in their order
-  std::int64_t queries = 0;           ///< scanned together
+  std::vector<ServiceScan> scans;
 };
 
 /// Turns batches of checked requests into messages; knows nothing of sockets. `serve` is called by
 /// one thread, everything else by any.
 class ShardService {
  public:
-  ShardService(std::shared_ptr<const index_tools::SnapshotShard> shard,
-               std::shared_ptr<const ShardIndex> index, ServiceIdentity identity);
+  /// `metric` as in the manifest.
+  ShardService(std::shared_ptr<const ShardIndexes> indexes, const std::string& metric,
+               ServiceIdentity identity);
 
   /// Throws `WireError` (kWrongGeneration) when index or generation are not ours.
   void check_target(const wire::Header& header) const;
-  /// Throws `WireError` (kInvalid) for what `check_queries` refuses.
+  /// Throws `WireError` (kInvalid) for what `check_request` refuses.
   void check_query(const wire::QueryBody& query) const;
-  /// All queries in one scan with the largest k; pings get `load`.
+  /// Queries of one kind, filter and tuning go in one scan with the largest k (approximate kinds
+  /// only with those of the same k, which their candidates depend on); pings get `load`.
   [[nodiscard]] ServiceResult serve(std::span<const PendingRequest> requests,
                                     const QueryServerLoad& load) const;
   [[nodiscard]] ServiceReply error_reply(const PendingRequest& request,
                                          const Refusal& refusal) const;
 
  private:
+  struct Scan;  // requests that are searched together
+  [[nodiscard]] std::vector<Scan> plan(std::span<const PendingRequest> requests) const;
+  void run(std::span<const PendingRequest> requests, Scan& scan) const;
+  [[nodiscard]] HitRows search(std::span<const PendingRequest> requests, const Scan& scan) const;
   [[nodiscard]] ServiceReply message(const PendingRequest& request, wire::Type type,
                                      std::string body) const;
   [[nodiscard]] ServiceReply answer(const PendingRequest& request,
@@ -58,8 +72,8 @@ class ShardService {
                                     std::chrono::microseconds search_time,
                                     std::chrono::steady_clock::time_point begin) const;
 
-  std::shared_ptr<const index_tools::SnapshotShard> shard_;
-  std::shared_ptr<const ShardIndex> index_;
+  std::shared_ptr<const ShardIndexes> indexes_;
+  IndexDescription index_;  // what requests are checked against
   ServiceIdentity identity_;
 };
 

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -15,18 +17,42 @@ namespace rookery::retriever_pool::wire {
 // checks each count against its limit and against the bytes that are there before it allocates, and
 // throws `WireError` otherwise.
 
-/// u32 batch, u32 dimension, u32 k, u32 flags (1 passages, 2 vectors), f32 `[batch, dimension]`.
+/// A query:
+///
+///     u32 batch, u32 dimension, u32 k, u32 flags
+///     u32 kind (0: unset), u32 ef_search, u32 nprobe, u32 candidates     with flag 4
+///     what is asked: f32 [batch, dimension]
+///                    u32 bytes [batch], the texts                        with flag 8
+///                    i64 [batch]                                         with flag 16
+///     u32 counts [6], i64 allow ids, i64 deny ids, and for allow titles, with flag 32
+///     deny titles, allow topics, deny topics: u32 bytes [count], texts
+///
+/// Flags 1 and 2 ask for passages and vectors. Dimension is 0 with texts and ids, k is 1 with ids.
+/// A server that does not know a flag refuses the query; one that asks for nothing new has the
+/// bytes that it always had.
 struct QueryBody {
   std::uint32_t batch = 0, dimension = 0, k = 0;
   bool want_passages = false, want_vectors = false;
+  std::optional<index_tools::IndexKind> kind;
+  SearchTuning tuning;
   std::vector<float> queries;
+  std::vector<std::string> texts;
+  std::vector<std::int64_t> ids;
+  std::shared_ptr<const PassageFilter> filter;  ///< nothing: none; shared by copies of the request
+
+  /// The request that it asks, as a view of this body; without the filter, which is checked as it
+  /// is read.
+  [[nodiscard]] RetrievalRequest request() const;
+  [[nodiscard]] std::int64_t bytes() const;  ///< of queries, texts, ids and filter
 };
+/// `request` is one that `check_request` takes; `dimension` is the index's.
 std::string encode_query(const RetrievalRequest& request, std::int32_t dimension);
 QueryBody decode_query(std::span<const std::byte> body);
 
 /// u32 batch, u32 dimension, u32 flags, u32 zero, u64 search µs, u64 queue µs, u32 counts
-/// `[batch]`, i64 ids, f32 scores, with vectors f32 `[hits, dimension]`, with passages u32 lengths
-/// `[hits, 3]` and the texts (source id, title, text).
+/// `[batch]`, i64 ids, f32 scores, of a datastore (flag 4) i32 values `[hits]`, with vectors (flag
+/// 2) f32 `[hits, dimension]`, with passages (flag 1) u32 lengths `[hits, 3]` and the texts (source
+/// id, title, text).
 struct AnswerBody {
   std::uint64_t search_us = 0, queue_us = 0;
   std::vector<std::vector<Document>> rows;
@@ -34,6 +60,8 @@ struct AnswerBody {
 struct AnswerShape {
   bool passages = false, vectors = false;
   std::int32_t dimension = 0;
+  bool values = false;   ///< written; a reader takes answers with and without them
+  bool look_up = false;  ///< read: a row has one hit of score 0, or none
 };
 /// Bytes that `encode_answer` will take.
 std::int64_t answer_bytes(const AnswerBody& answer, const AnswerShape& shape);

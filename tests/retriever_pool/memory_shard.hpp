@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -14,10 +15,23 @@
 #include <vector>
 
 #include "index_tools/snapshot.hpp"
+#include "index_tools/vector_math.hpp"
 #include "retriever_pool/exact_kernel.hpp"
 #include "retriever_pool/retriever.hpp"
 
 namespace rookery::retriever_pool::testing {
+
+/// What the passage of an id says: a few words of a small vocabulary, so that words are shared.
+inline std::string text_of(std::int64_t id) {
+  static constexpr std::array kWords = {"actor",  "message", "colony", "river", "mountains",
+                                        "queens", "running", "été",    "piano", "history"};
+  std::string text = "The text of passage " + std::to_string(id) + ",";
+  auto number = static_cast<std::uint64_t>(id) * 2654435761U + 12345;
+  for (std::uint64_t word = 0; word < 3 + number % 6; ++word) {
+    text += std::string(" ") + kWords[(number >> (3 * word)) % kWords.size()];
+  }
+  return text + "\n";
+}
 
 /// A shard in memory, with the same interface as a mapped one.
 class MemoryShard final : public index_tools::SnapshotShard {
@@ -28,7 +42,7 @@ class MemoryShard final : public index_tools::SnapshotShard {
     for (const std::int64_t id : ids_) {
       sources_.push_back("source-" + std::to_string(id / 2));
       titles_.push_back(id % 3 == 0 ? "" : "Title " + std::to_string(id));
-      texts_.push_back("The text of passage " + std::to_string(id) + ", été\n");
+      texts_.push_back(text_of(id));
       topics_.push_back(id % 7 == 0 ? "" : "topic " + std::to_string(id % 5));
     }
   }
@@ -105,9 +119,8 @@ struct Corpus {
   }
 
   /// Row r goes to shard r % shards.
-  [[nodiscard]] std::vector<std::shared_ptr<const index_tools::SnapshotShard>> split(
-      std::int32_t shards) const {
-    std::vector<std::shared_ptr<const index_tools::SnapshotShard>> result;
+  [[nodiscard]] std::vector<std::shared_ptr<MemoryShard>> memory_shards(std::int32_t shards) const {
+    std::vector<std::shared_ptr<MemoryShard>> result;
     for (std::int32_t s = 0; s < shards; ++s) {
       std::vector<std::int64_t> part_ids;
       std::vector<float> part;
@@ -121,12 +134,21 @@ struct Corpus {
     }
     return result;
   }
+  [[nodiscard]] std::vector<std::shared_ptr<const index_tools::SnapshotShard>> split(
+      std::int32_t shards) const {
+    const auto parts = memory_shards(shards);
+    return {parts.begin(), parts.end()};
+  }
 
-  /// Every pair scored alone by law 1, all sorted: the unsharded oracle.
-  [[nodiscard]] std::vector<Hit> oracle(std::span<const float> query, std::int32_t k,
-                                        Metric metric) const {
+  /// Every pair scored alone by law 1, all sorted: the unsharded oracle. `left` tells by id what
+  /// may be found. Under cosine the corpus must be normalised, the query need not.
+  [[nodiscard]] std::vector<Hit> oracle(std::span<const float> given, std::int32_t k, Metric metric,
+                                        const std::function<bool(std::int64_t)>& left = {}) const {
     std::vector<Hit> hits;
+    std::vector<float> query(given.begin(), given.end());
+    if (metric == Metric::kCosine) (void)index_tools::normalise_rows(query, dimension);
     for (std::size_t row = 0; row < ids.size(); ++row) {
+      if (left && !left(ids[row])) continue;
       const auto dim = static_cast<std::size_t>(dimension);
       hits.push_back(
           {ids[row], exact_score(metric, query, std::span(vectors).subspan(row * dim, dim))});

@@ -393,6 +393,31 @@ TEST(RoutingViewTest, ComesBackFromJson) {
   EXPECT_FALSE(view.serves_all_shards());
 }
 
+TEST(RoutingViewTest, TellsTheKindsAndTakesViewsThatTellNone) {
+  using index_tools::IndexKind;
+  RoutingView view;
+  view.index.kinds = {IndexKind::kHnsw, IndexKind::kBm25};
+  view.index.default_kind = IndexKind::kBm25;
+  const std::string json = view.to_json();
+  EXPECT_EQ(RoutingView::from_json(json).index.kinds, view.index.kinds);
+  EXPECT_EQ(RoutingView::from_json(json).index.default_kind, IndexKind::kBm25);
+  const auto replaced = [&](const std::string& from, const std::string& to) {
+    std::string text = json;
+    text.replace(text.find(from), from.size(), to);
+    return text;
+  };
+  const std::string kinds = "\"kinds\":[\"hnsw\",\"bm25\"]";
+  const RoutingView older = RoutingView::from_json(replaced(kinds, "\"other\":[]"));
+  EXPECT_TRUE(older.index.kinds.empty());
+  EXPECT_EQ(older.index.default_kind, IndexKind::kExact);
+  const RoutingView newer =
+      RoutingView::from_json(replaced(kinds, "\"kinds\":[\"annoy\",\"hnsw\"]"));
+  EXPECT_EQ(newer.index.kinds, (std::vector<IndexKind>{IndexKind::kHnsw}));
+  EXPECT_THROW((void)RoutingView::from_json(replaced(kinds, "\"kinds\":[3]")),
+               std::invalid_argument);
+  EXPECT_THROW((void)RoutingView::from_json(replaced(kinds, "\"kinds\":7")), std::invalid_argument);
+}
+
 TEST(RoutingViewTest, RefusesTextThatIsNoView) {
   const Corpus corpus(1, 10, 4);
   TestColony colony(corpus, 1, 1);

@@ -128,6 +128,100 @@ TEST_F(QueryServerTest, RefusesWrongRequestsWithAReason) {
             std::string::npos);
 }
 
+TEST_F(QueryServerTest, RefusesWhatItCannotSearchAndNamesWhatItCan) {
+  const auto server = serve(shard);
+  RawClient client(server->endpoint());
+  const auto refused = [&](const RetrievalRequest& request, std::int32_t dimension = 8) {
+    client.send(header(1), wire::encode_query(request, dimension));
+    const wire::ErrorBody error = client.receive_error();
+    EXPECT_EQ(error.code, ErrorCode::kInvalid);
+    return error.text;
+  };
+  const std::vector<std::string> texts = {"actor"};
+  const std::vector<float> vectors(8, 1.0F);
+  RetrievalRequest request;
+  request.texts = texts;
+  EXPECT_EQ(refused(request), "kind: expected one that this pool has (exact), got bm25");
+  request.kind = index_tools::IndexKind::kExact;
+  EXPECT_EQ(refused(request),
+            "texts: expected query vectors for exact, got texts; bm25 takes them");
+  request = {};
+  request.queries = vectors;
+  request.kind = index_tools::IndexKind::kHnsw;
+  EXPECT_EQ(refused(request), "kind: expected one that this pool has (exact), got hnsw");
+}
+
+TEST_F(QueryServerTest, UnderCosineAZeroVectorIsRefused) {
+  for (std::size_t row = 0; row < corpus.ids.size(); ++row) {
+    (void)index_tools::normalise_rows(std::span(corpus.vectors).subspan(row * 8, 8), 8);
+  }
+  QueryServerOptions options;
+  options.metric = "cosine";
+  const auto server = serve(corpus.split(1).front(), options);
+  RawClient client(server->endpoint());
+  client.send(header(1), query(5, 8, -0.0F));
+  EXPECT_EQ(client.receive_error().text,
+            "query 0 is zero and has no direction: expected a vector that is not (metric cosine)");
+}
+
+TEST_F(QueryServerTest, AKindThatTheSnapshotLacksEndsTheStartWithTheRemedy) {
+  QueryServerOptions options;
+  options.kind = index_tools::IndexKind::kHnsw;
+  EXPECT_EQ(rookery::testing::error_text([&] { (void)serve(shard, options); }),
+            "shard 0: expected an index kind that is there (exact), got hnsw; add it with: rookery "
+            "index add SNAPSHOT hnsw");
+  const auto empty = std::make_shared<const testing::MemoryShard>(
+      0, 0, std::vector<std::int64_t>{1}, std::vector<float>{});
+  EXPECT_EQ(
+      rookery::testing::error_text([&] { (void)serve(empty); }),
+      "shard 0: expected vectors or a bm25 file to search, got neither; rebuild the snapshot");
+}
+
+TEST_F(QueryServerTest, RequestsWithDifferentFiltersWaitTogetherButAreSearchedApart) {
+  const auto gated = std::make_shared<GatedShard>(shard);
+  const auto server = serve(gated);
+  RawClient client(server->endpoint());
+  client.send(header(1), query());
+  ASSERT_TRUE(rookery::testing::eventually([&] { return gated->held(); }));
+  const std::vector<float> vector(8, 0.5F);
+  const auto best = corpus.oracle(vector, 3, Metric::kInnerProduct);
+  const auto without = [&](std::size_t denied) {
+    RetrievalRequest request;
+    request.queries = vector;
+    request.k = 2;
+    request.filter.deny_ids = {best[denied].id};
+    return wire::encode_query(request, 8);
+  };
+  for (std::uint64_t id = 2; id <= 5; ++id) client.send(header(id), without(id % 2));
+  const std::vector<std::int64_t> ids = {best[1].id, -1};
+  RetrievalRequest look_up;
+  look_up.ids = ids;
+  client.send(header(6), wire::encode_query(look_up, 8));
+  ASSERT_TRUE(rookery::testing::eventually([&] { return server->load().queue == 5; }));
+  gated->open();
+  (void)client.receive();
+  for (std::uint64_t id = 2; id <= 5; ++id) {
+    const RawMessage reply = client.receive();
+    ASSERT_EQ(reply.header.request.low, id);
+    const auto answer =
+        wire::decode_answer(retriever_pool::detail::bytes_of(reply.body), 1, 2, {true, false, 8});
+    EXPECT_EQ(testing::hits_of(answer.rows.front()),
+              (std::vector<Hit>{best[id % 2 == 0 ? 1 : 0], best[2]}));
+  }
+  wire::AnswerShape shape{true, false, 8};
+  shape.look_up = true;
+  const auto found =
+      wire::decode_answer(retriever_pool::detail::bytes_of(client.receive().body), 2, 1, shape);
+  EXPECT_EQ(found.rows[0].front().text, testing::text_of(best[1].id));
+  EXPECT_TRUE(found.rows[1].empty());
+  // Three scans after the first: one for each filter, and none for the look-up's passages.
+  EXPECT_NE(metrics.text().find("rookery_pool_batch_queries_count{kind=\"exact\",shard=\"0\"} 3"),
+            std::string::npos)
+      << metrics.text();
+  EXPECT_NE(metrics.text().find("rookery_pool_batch_queries_count{kind=\"look_up\",shard=\"0\"} 1"),
+            std::string::npos);
+}
+
 TEST_F(QueryServerTest, LivesThroughGarbageAndAnswersIt) {
   const auto server = serve(shard);
   RawClient client(server->endpoint());
@@ -222,10 +316,12 @@ TEST_F(QueryServerTest, MergesWhatWaitsAndCutsEachToItsOwnK) {
     EXPECT_EQ(testing::hits_of(answer.rows.front()),
               corpus.oracle(vector, static_cast<std::int32_t>(id), Metric::kInnerProduct));
   }
-  EXPECT_NE(metrics.text().find("rookery_pool_batch_queries_bucket{shard=\"0\",le=\"8\"} 2"),
+  EXPECT_NE(metrics.text().find(
+                "rookery_pool_batch_queries_bucket{kind=\"exact\",shard=\"0\",le=\"8\"} 2"),
             std::string::npos)
       << metrics.text();
-  EXPECT_NE(metrics.text().find("rookery_pool_batch_queries_bucket{shard=\"0\",le=\"4\"} 1"),
+  EXPECT_NE(metrics.text().find(
+                "rookery_pool_batch_queries_bucket{kind=\"exact\",shard=\"0\",le=\"4\"} 1"),
             std::string::npos);
 }
 

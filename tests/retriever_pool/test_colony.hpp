@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/metrics.hpp"
@@ -17,16 +18,17 @@ class TestColony {
  public:
   TestColony(const Corpus& corpus, std::int32_t shards, std::int32_t replicas,
              const std::string& metric = "inner_product")
-      : corpus_(corpus),
-        metric_(metric),
-        parts_(corpus.split(shards)),
-        views_("tcp://127.0.0.1:*") {
+      : TestColony(corpus.split(shards), describe(corpus, shards, "7f3a", metric), replicas, {}) {}
+  /// Servers have `options`, of the description's metric.
+  TestColony(std::vector<std::shared_ptr<const index_tools::SnapshotShard>> parts,
+             IndexDescription index, std::int32_t replicas, QueryServerOptions options)
+      : options_(std::move(options)), parts_(std::move(parts)), views_("tcp://127.0.0.1:*") {
     view_.colony = "test";
     view_.term = 1;
-    view_.shards = shards;
+    view_.shards = static_cast<std::int32_t>(parts_.size());
     view_.replicas = replicas;
-    view_.index = describe(corpus, shards, "7f3a", metric);
-    for (std::int32_t s = 0; s < shards; ++s) {
+    view_.index = std::move(index);
+    for (std::int32_t s = 0; s < view_.shards; ++s) {
       for (std::int32_t r = 0; r < replicas; ++r) {
         ReplicaView member;
         member.shard = s;
@@ -43,8 +45,8 @@ class TestColony {
   /// Starts the server of a member that has none, of the view's generation.
   void start(std::size_t member) {
     ReplicaView& view = view_.members[member];
-    QueryServerOptions options;
-    options.metric = metric_;
+    QueryServerOptions options = options_;
+    options.metric = view_.index.metric;
     options.queue_requests_max = queue_requests_max;
     servers_[member] = std::make_unique<QueryServer>(
         options, parts_[static_cast<std::size_t>(view.shard)], view_.index.generation, metrics);
@@ -76,8 +78,7 @@ class TestColony {
   std::int32_t queue_requests_max = 256;
 
  private:
-  const Corpus& corpus_;
-  std::string metric_;
+  QueryServerOptions options_;
   std::vector<std::shared_ptr<const index_tools::SnapshotShard>> parts_;
   RoutingView view_;
   ViewServer views_;

@@ -41,7 +41,44 @@ std::string sample_query() {
   return encode_query(request, 3);
 }
 
+PassageFilter sample_filter() {
+  PassageFilter filter;
+  filter.allow_ids = {1, -2, 1LL << 60};
+  filter.deny_ids = {7};
+  filter.allow_titles = {"Title", "", "été"};
+  filter.deny_titles = {"x"};
+  filter.deny_topics = {"Sport", "Arts"};
+  return filter;
+}
+
+std::string sample_text_query() {
+  static const std::vector<std::string> texts = {"who proposed", "", "l'été\n"};
+  RetrievalRequest request;
+  request.texts = texts;
+  request.kind = index_tools::IndexKind::kBm25;
+  request.filter = sample_filter();
+  return encode_query(request, 384);
+}
+
+std::string sample_id_query() {
+  static const std::vector<std::int64_t> ids = {5, -9, 1LL << 62};
+  RetrievalRequest request;
+  request.ids = ids;
+  request.k = 77;
+  return encode_query(request, 384);
+}
+
+std::string sample_tuned_query() {
+  static const std::vector<float> queries = {1.0F, 2.0F};
+  RetrievalRequest request;
+  request.queries = queries;
+  request.kind = index_tools::IndexKind::kHnsw;
+  request.tuning = {100, 16, 1000};
+  return encode_query(request, 2);
+}
+
 const AnswerShape kShape{true, true, 2};
+const AnswerShape kValuesShape{true, false, 2, true};
 
 std::string sample_answer() {
   AnswerBody answer;
@@ -51,6 +88,12 @@ std::string sample_answer() {
                  {},
                  {{-1, -3.0F, "source", "title", "é", {3.0F, 4.0F}}}};
   return encode_answer(answer, kShape);
+}
+
+std::string sample_value_answer() {
+  AnswerBody answer;
+  answer.rows = {{{5, 2.5F, "s", "t", "text", {}, 50257}, {9, 2.5F, "", "", "", {}, -1}}, {}, {}};
+  return encode_answer(answer, kValuesShape);
 }
 
 ErrorCode refusal(const std::function<void()>& action) {
@@ -150,6 +193,101 @@ TEST(WireBodyTest, QueriesKeepEveryBit) {
   EXPECT_EQ(query.queries[2], std::numeric_limits<float>::denorm_min());
 }
 
+TEST(WireBodyTest, ADenseQueryThatAsksForNothingNewHasTheBytesItAlwaysHad) {
+  static const std::vector<float> queries = {1.0F, -2.0F};
+  RetrievalRequest request;
+  request.queries = queries;
+  request.k = 7;
+  request.want_vectors = true;
+  const std::string expected("\1\0\0\0\2\0\0\0\7\0\0\0\3\0\0\0\0\0\x80\x3f\0\0\0\xc0", 24);
+  EXPECT_EQ(encode_query(request, 2), expected);
+}
+
+TEST(WireBodyTest, TextsKindAndFilterComeBackAsTheyWere) {
+  const QueryBody query = decode_query(bytes_of(sample_text_query()));
+  EXPECT_EQ(query.batch, 3U);
+  EXPECT_EQ(query.dimension, 0U);
+  EXPECT_EQ(query.k, 5U);
+  EXPECT_EQ(query.texts, (std::vector<std::string>{"who proposed", "", "l'été\n"}));
+  EXPECT_EQ(query.kind, index_tools::IndexKind::kBm25);
+  ASSERT_NE(query.filter, nullptr);
+  EXPECT_EQ(*query.filter, sample_filter());
+  EXPECT_TRUE(query.queries.empty() && query.ids.empty());
+}
+
+TEST(WireBodyTest, IdsAndTuningComeBackAsTheyWere) {
+  const QueryBody look_up = decode_query(bytes_of(sample_id_query()));
+  EXPECT_EQ(look_up.ids, (std::vector<std::int64_t>{5, -9, 1LL << 62}));
+  EXPECT_EQ(look_up.k, 1U);
+  EXPECT_EQ(look_up.filter, nullptr);
+  const QueryBody tuned = decode_query(bytes_of(sample_tuned_query()));
+  EXPECT_EQ(tuned.kind, index_tools::IndexKind::kHnsw);
+  EXPECT_EQ(tuned.tuning, (SearchTuning{100, 16, 1000}));
+  EXPECT_EQ(tuned.queries, (std::vector<float>{1.0F, 2.0F}));
+}
+
+/// `body` with a number put in at a byte.
+std::string with_number(std::string body, std::size_t at, std::uint32_t number) {
+  std::memcpy(body.data() + at, &number, sizeof number);
+  return body;
+}
+
+TEST(WireBodyTest, UnknownFlagsAreRefused) {
+  for (const std::uint32_t flag : {64U, 1U << 31}) {
+    EXPECT_EQ(refusal([&] { (void)decode_query(bytes_of(with_number(sample_query(), 12, flag))); }),
+              ErrorCode::kInvalid);
+  }
+  // Texts and ids at once.
+  EXPECT_EQ(
+      refusal([&] { (void)decode_query(bytes_of(with_number(sample_id_query(), 12, 8 | 16))); }),
+      ErrorCode::kInvalid);
+}
+
+TEST(WireBodyTest, NumbersOfTheNewPartsAreCheckedBeforeMemoryIsAskedFor) {
+  const auto expect = [](const std::string& body, ErrorCode code) {
+    EXPECT_EQ(refusal([&] { (void)decode_query(bytes_of(body)); }), code);
+  };
+  expect(with_number(sample_tuned_query(), 16, 6), ErrorCode::kInvalid);         // kind
+  expect(with_number(sample_tuned_query(), 20, 65537), ErrorCode::kInvalid);     // ef_search
+  expect(with_number(sample_tuned_query(), 24, 1U << 31), ErrorCode::kInvalid);  // nprobe
+  expect(with_number(sample_tuned_query(), 28, 1U << 21), ErrorCode::kInvalid);  // candidates
+  expect(with_number(sample_text_query(), 4, 384), ErrorCode::kInvalid);  // a dimension with texts
+  expect(with_number(sample_text_query(), 32, 65537), ErrorCode::kInvalid);  // a text's bytes
+  expect(with_number(sample_text_query(), 32, 65536), ErrorCode::kMalformed);
+  expect(with_number(sample_id_query(), 0, 1024), ErrorCode::kMalformed);
+  const std::size_t filter =
+      sample_text_query().size() - static_cast<std::size_t>(filter_bytes(sample_filter())) - 24;
+  expect(with_number(sample_text_query(), filter, 1U << 20), ErrorCode::kTooLarge);
+  expect(with_number(sample_text_query(), filter, 1U << 19), ErrorCode::kMalformed);
+  expect(with_number(sample_text_query(), filter + 8, 0xFFFFFFFFU), ErrorCode::kTooLarge);
+  std::string bloated = sample_text_query() + std::string(17 << 20, 'x');
+  expect(bloated, ErrorCode::kTooLarge);
+}
+
+TEST(WireBodyTest, ValuesOfADatastoreComeWithTheHits) {
+  const std::string body = sample_value_answer();
+  const AnswerBody answer = decode_answer(bytes_of(body), 3, 2, {true, false, 2});
+  EXPECT_EQ(answer.rows[0][0].value, 50257);
+  EXPECT_EQ(answer.rows[0][1].value, -1);
+  EXPECT_EQ(answer.rows[0][0].text, "text");
+  EXPECT_EQ(static_cast<std::int64_t>(body.size()), answer_bytes(answer, kValuesShape));
+  const std::string without = sample_answer();
+  const AnswerBody plain = decode_answer(bytes_of(without), 3, 2, kShape);
+  EXPECT_EQ(plain.rows[0][0].value, std::nullopt);
+}
+
+TEST(WireBodyTest, ALookUpThatBringsASecondHitOrAScoreIsRefused) {
+  AnswerShape shape{false, false, 0};
+  shape.look_up = true;
+  AnswerBody answer;
+  answer.rows = {{{5, 0.0F, "", "", "", {}}}, {}};
+  EXPECT_NO_THROW((void)decode_answer(bytes_of(encode_answer(answer, shape)), 2, 1, shape));
+  answer.rows = {{{5, 0.5F, "", "", "", {}}}, {}};
+  EXPECT_THROW((void)decode_answer(bytes_of(encode_answer(answer, shape)), 2, 1, shape), WireError);
+  answer.rows = {{{5, 0.0F, "", "", "", {}}, {6, 0.0F, "", "", "", {}}}, {}};
+  EXPECT_THROW((void)decode_answer(bytes_of(encode_answer(answer, shape)), 2, 2, shape), WireError);
+}
+
 TEST(WireBodyTest, AnswersComeBackAsTheyWere) {
   const std::string body = sample_answer();
   const AnswerBody answer = decode_answer(bytes_of(body), 3, 2, kShape);
@@ -199,6 +337,7 @@ TEST(WireFuzzTest, DamagedBodiesAreDecodedOrRefusedButNeverCrash) {
   std::mt19937_64 random(20);
   const std::vector<std::function<void(std::span<const std::byte>)>> decoders = {
       [](auto b) { (void)decode_query(b); },
+      [](auto b) { (void)decode_query(b); },
       [](auto b) { (void)decode_answer(b, 3, 1024, kShape); },
       [](auto b) {
         (void)decode_answer(b, 3, 1024, {false, false, 2});
@@ -208,7 +347,11 @@ TEST(WireFuzzTest, DamagedBodiesAreDecodedOrRefusedButNeverCrash) {
       [](auto b) { (void)decode_view_request(b); },
       [](auto b) { (void)decode_header(b); }};
   const std::vector<std::string> seeds = {sample_query(),
+                                          sample_text_query(),
+                                          sample_id_query(),
+                                          sample_tuned_query(),
                                           sample_answer(),
+                                          sample_value_answer(),
                                           encode_error({ErrorCode::kOverloaded, 5, "full"}),
                                           encode_pong({1, 2, 3}),
                                           encode_view_request({4, 5}),
