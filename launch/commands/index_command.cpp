@@ -9,6 +9,9 @@
 #include "index_tools/build.hpp"
 #include "index_tools/question_pairs.hpp"
 #include "index_tools/snapshot.hpp"
+#include "launch/commands/index_datastore.hpp"
+#include "launch/commands/index_export.hpp"
+#include "launch/commands/index_import.hpp"
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -379,6 +382,9 @@ void add_index_command(CLI::App& app) {
   add_info(*index);
   add_verify(*index);
   add_questions(*index);
+  add_index_import(*index);
+  add_index_export(*index);
+  add_index_datastore(*index);
 }
 
 }  // namespace rookery::launch
