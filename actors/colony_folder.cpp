@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <system_error>
@@ -68,17 +67,12 @@ FolderLock::~FolderLock() {
   if (descriptor_ >= 0) close(descriptor_);
 }
 
-fs::path rookery_home() {
-  if (const char* home = std::getenv("ROOKERY_HOME"); home != nullptr && *home != '\0') return home;
-  return base::expand_path("~/.local/share/rookery");
-}
-
 ColonyFolder::ColonyFolder(const std::string& name) : name_(name) {
   if (!is_colony_name(name)) {
     throw base::UserError(
         "colony: expected a name of 1 to 64 letters, digits, '.', '_' or '-', got '" + name + "'");
   }
-  path_ = rookery_home() / "colonies" / name;
+  path_ = base::rookery_home() / "colonies" / name;
 }
 
 ColonyFolder ColonyFolder::find(const std::string& colony_or_config) {

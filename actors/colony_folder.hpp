@@ -72,9 +72,6 @@ class ColonyFolder {
   std::filesystem::path path_;
 };
 
-/// `${ROOKERY_HOME:-~/.local/share/rookery}`.
-std::filesystem::path rookery_home();
-
 /// The endpoint for `retriever_pool::open_pool_client` and `fetch_view`; `colony_or_config` may
 /// also be such an endpoint (`tcp://…`). Throws as `ColonyFolder::running_head`.
 std::string head_routing_endpoint(const std::string& colony_or_config);
