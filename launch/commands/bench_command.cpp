@@ -4,6 +4,7 @@
 #include "launch/commands/bench_encode.hpp"
 #include "launch/commands/bench_query.hpp"
 #include "launch/commands/bench_ralm.hpp"
+#include "launch/commands/bench_scale.hpp"
 
 namespace rookery::launch {
 
@@ -14,6 +15,7 @@ void add_bench_command(CLI::App& app) {
   add_bench_encode(*bench);
   add_bench_query(*bench);
   add_bench_ralm(*bench);
+  add_bench_scale(*bench);
 }
 
 }  // namespace rookery::launch
