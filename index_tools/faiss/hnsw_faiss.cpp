@@ -6,8 +6,8 @@
 #include <memory>
 #include <stdexcept>
 
-#include "base/error.hpp"
 #include "index_tools/faiss/detail/faiss_calls.hpp"
+#include "index_tools/faiss/detail/faiss_writer.hpp"
 
 namespace rookery::index_tools::detail {
 namespace {
@@ -85,9 +85,31 @@ FaissHnsw build_faiss_hnsw(const VectorsView& rows, std::int32_t m, std::int32_t
   return graph;
 }
 
-void write_faiss_hnsw(const std::filesystem::path& path, const VectorsView& /*rows*/,
-                      const FaissHnsw& /*graph*/) {
-  throw base::UserError(path.string() + ": writing hnsw files is not there yet");
+void write_faiss_hnsw(const std::filesystem::path& path, const VectorsView& rows,
+                      const FaissHnsw& graph) {
+  const std::int64_t count = checked_rows(rows, path.string());
+  if (std::ssize(graph.node_levels) != count || std::ssize(graph.offsets) != count + 1 ||
+      graph.offsets.back() != std::ssize(graph.links) || graph.m < 2 || graph.m > 4096) {
+    throw std::invalid_argument(path.string() + ": expected a graph of " + std::to_string(count) +
+                                " rows, got one of " + std::to_string(graph.node_levels.size()));
+  }
+  const faiss::HNSW shape(graph.m);  // the probabilities and link counts of its levels
+  const std::vector<std::uint64_t> offsets(graph.offsets.begin(), graph.offsets.end());
+  FaissWriter file(path);
+  file.letters("IHNf");
+  file.head(rows);
+  file.array(shape.assign_probas);
+  file.array(shape.cum_nneighbor_per_level);
+  file.array(graph.node_levels);
+  file.array(offsets);
+  file.array(graph.links);
+  file.value(graph.entry);
+  file.value(graph.levels - 1);
+  file.value(graph.ef_construction);
+  file.value(graph.ef_search);
+  file.value(std::int32_t{1});  // the upper beam, which faiss no longer uses
+  file.flat(rows);
+  file.commit();
 }
 
 }  // namespace rookery::index_tools::detail
