@@ -24,8 +24,9 @@ std::unique_ptr<ShardIndex> open_kind(IndexKind kind,
   switch (kind) {
     case IndexKind::kExact:
       return make_exact_index(shard, metric, team);
-    case IndexKind::kInt8:
     case IndexKind::kHnsw:
+      return make_hnsw_index(shard, metric, team);
+    case IndexKind::kInt8:
     case IndexKind::kIvfPq:
     case IndexKind::kBm25:
       break;

@@ -6,11 +6,13 @@
 #include <map>
 #include <random>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "base/atomic_file.hpp"
 #include "index_tools/detail/generation_file.hpp"
 #include "index_tools/hnsw_graph.hpp"
+#include "index_tools/int8_codes.hpp"
 #include "index_tools/vector_math.hpp"
 #include "memory_shard.hpp"
 #include "retriever_pool/detail/graph_walk.hpp"
@@ -60,10 +62,18 @@ std::string graph_file(const index_tools::SnapshotShard& shard, Metric metric,
   return base::read_file(folder / "hnsw");
 }
 
+std::string codes_file(const index_tools::SnapshotShard& shard) {
+  const rookery::testing::TempFolder folder;
+  index_tools::detail::GenerationFile file(folder.path(), "int8");
+  index_tools::write_int8_codes(shard, file);
+  file.finish();
+  return base::read_file(folder / "int8");
+}
+
 // A shard with its graph; the graphs of a metric are built once for all tests.
-std::shared_ptr<const MemoryShard> shard_with_graph(Metric metric) {
-  static std::map<Metric, std::shared_ptr<const MemoryShard>> shards;
-  auto& shard = shards[metric];
+std::shared_ptr<const MemoryShard> shard_with_graph(Metric metric, bool int8 = false) {
+  static std::map<std::pair<Metric, bool>, std::shared_ptr<const MemoryShard>> shards;
+  auto& shard = shards[{metric, int8}];
   if (shard) return shard;
   std::vector<float> vectors = clustered(1, kRows);
   if (metric == Metric::kCosine) index_tools::normalise_rows(vectors, kDimension);
@@ -75,7 +85,9 @@ std::shared_ptr<const MemoryShard> shard_with_graph(Metric metric) {
   parameters.ef_construction = 60;
   parameters.ef_search = 48;
   parameters.serial = true;
+  parameters.storage = int8 ? "int8" : "float32";
   made->set_file("hnsw", graph_file(*made, metric, parameters));
+  if (int8) made->set_file("int8", codes_file(*made));
   shard = made;
   return shard;
 }
@@ -284,6 +296,50 @@ TEST(HnswSearchTest, ADeadlineEndsTheSearchAndWrongArgumentsAreNamed) {
   EXPECT_EQ(fault_of(batch).second, "(no error)");
   batch.queries = std::span(queries).first(kDimension - 1);
   EXPECT_THAT(fault_of(batch).second, HasSubstr("[batch, 40]"));
+}
+
+TEST(HnswSearchTest, OverInt8CodesTheScoresAreStillLawOnesAndRecallIsKept) {
+  const auto queries = clustered(11, 50);
+  for (const Metric metric : {Metric::kInnerProduct, Metric::kL2, Metric::kCosine}) {
+    const auto shard = shard_with_graph(metric, true);
+    SearchBatch batch;
+    batch.queries = queries;
+    batch.k = 10;
+    const HitRows rows = search(shard, metric, batch);
+    EXPECT_GE(recall(*shard, metric, batch, rows), 0.95) << to_string(metric);
+    EXPECT_EQ(search(shard, metric, batch, 3), rows);
+    // Re-scoring k rows only keeps the estimates' choice; it is a worse one, but as sound.
+    batch.tuning.candidates = 10;
+    EXPECT_GE(recall(*shard, metric, batch, search(shard, metric, batch)), 0.8)
+        << to_string(metric);
+    batch.tuning.candidates = 300;
+    EXPECT_GE(recall(*shard, metric, batch, search(shard, metric, batch)), 0.99)
+        << to_string(metric);
+  }
+}
+
+TEST(HnswSearchTest, OverInt8CodesFiltersHoldToo) {
+  const auto shard = shard_with_graph(Metric::kL2, true);
+  const auto queries = clustered(12, 20);
+  auto rows = std::make_shared<RowSet>(kRows, false);
+  for (std::int64_t row = 0; row < kRows; row += 3) rows->insert(row);
+  SearchBatch batch;
+  batch.queries = queries;
+  batch.rows = rows;
+  EXPECT_GE(recall(*shard, Metric::kL2, batch, search(shard, Metric::kL2, batch)), 0.95);
+}
+
+TEST(HnswSearchTest, WithoutItsInt8FileAGraphOverCodesIsRefused) {
+  const auto with = shard_with_graph(Metric::kL2, true);
+  const auto bytes = with->file("hnsw");
+  const auto without = std::make_shared<MemoryShard>(
+      0, kDimension, std::vector<std::int64_t>(with->ids().begin(), with->ids().end()),
+      std::vector<float>(with->vectors().begin(), with->vectors().end()));
+  without->set_file("hnsw", {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  EXPECT_THAT(error_text([&] {
+                (void)make_hnsw_index(without, Metric::kL2, std::make_shared<SearchTeam>(1));
+              }),
+              HasSubstr("expected an int8 file"));
 }
 
 TEST(HnswSearchTest, AGraphOfAnotherShardIsRefused) {
