@@ -1,21 +1,21 @@
 #include "index_tools/build.hpp"
 
-#include "base/atomic_file.hpp"
 #include "base/checksum.hpp"
 #include "base/error.hpp"
-#include "index_tools/detail/build_lock.hpp"
-#include "index_tools/detail/chunk_store.hpp"
+#include "index_tools/detail/chunk_encoder.hpp"
+#include "index_tools/detail/index_builder.hpp"
+#include "index_tools/detail/passage_stream.hpp"
 #include "index_tools/detail/publish.hpp"
-#include "index_tools/snapshot.hpp"
+#include "index_tools/detail/resumable_folder.hpp"
+#include "index_tools/index_files.hpp"
 #include "index_tools/snapshot_writer.hpp"
-#include "index_tools/split.hpp"
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
+#include <memory>
 #include <optional>
-#include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace rookery::index_tools {
@@ -42,183 +42,62 @@ void validate(const BuildOptions& options) {
           options.sources_max);
   require(options.chunk_passages >= 1 && options.chunk_passages <= 65'536, "chunk_passages",
           "a number in [1, 65536]", options.chunk_passages);
+  const std::vector<std::string>& metrics = metric_names();
+  if (std::find(metrics.begin(), metrics.end(), options.metric) == metrics.end()) {
+    throw base::UserError("metric: expected inner_product, l2 or cosine, got '" + options.metric +
+                          "'");
+  }
   if (options.out.empty()) throw base::UserError("out: expected a folder, got none");
 }
 
-/// Passages of a corpus in order, from the first source to the last that is wanted.
-class PassageStream {
- public:
-  PassageStream(Corpus& corpus, const BuildOptions& options) : corpus_(corpus), options_(options) {
-    corpus_.rewind();
-  }
-
-  /// The next passage; its views are good until the next call.
-  std::optional<PassageView> next() {
-    while (at_ == pieces_.size()) {
-      if (options_.sources_max > 0 && corpus_.sources() == options_.sources_max) {
-        return std::nullopt;
-      }
-      source_ = corpus_.next();
-      if (!source_) return std::nullopt;
-      pieces_ = split_words(source_->text, options_.passage_words);
-      at_ = 0;
-    }
-    return PassageView{id_++, source_->source_id, source_->title, pieces_[at_++], source_->topic};
-  }
-
- private:
-  Corpus& corpus_;
-  const BuildOptions& options_;
-  std::optional<SourceText> source_;
-  std::vector<std::string_view> pieces_;
-  std::size_t at_ = 0;
-  std::int64_t id_ = 0;
-};
-
-struct CorpusSize {
-  std::int64_t sources = 0, passages = 0, empty_texts = 0;
-};
-
-CorpusSize measure(Corpus& corpus, const BuildOptions& options,
-                   const BuildProgressCallback& progress) {
-  PassageStream passages(corpus, options);
-  CorpusSize size;
-  while (passages.next()) {
-    if (++size.passages % kReadingStep == 0 && progress) {
-      progress({BuildProgress::Stage::kReading, size.passages, 0, 0});
-    }
-  }
-  size.sources = corpus.sources();
-  size.empty_texts = corpus.empty_texts();
-  const std::string path = options.corpus.string();
-  if (size.passages == 0) {
-    throw base::UserError(path + ": expected at least one source with a text, found none");
-  }
-  if (size.passages < options.shards) {
-    throw base::UserError("shards: expected at most one for each of the " +
-                          std::to_string(size.passages) + " passages of " + path + ", got " +
-                          std::to_string(options.shards));
-  }
-  return size;
-}
-
 /// What the rows depend on; sharding and indexes are not in it.
-std::string content_key(const Corpus& corpus, const CorpusSize& size, const BuildOptions& options,
-                        const engine::EncoderIdentity& encoder) {
-  const std::string facts = "rookery build 2\ncorpus " + corpus.fingerprint() + "\nsources " +
-                            std::to_string(size.sources) + "\nwords " +
-                            std::to_string(options.passage_words) + "\nencoder " +
-                            encoder.model_hash + " " + std::to_string(encoder.dimension) + " " +
-                            encoder.pooling + " " + (encoder.normalised ? "normalised" : "raw") +
-                            " " + std::to_string(encoder.tokens_max) + "\n";
-  return base::sha256_hex(std::as_bytes(std::span(facts)));
+std::string content_key(const Corpus& corpus, const detail::CorpusSize& size,
+                        const BuildOptions& options, const Manifest& facts) {
+  const engine::EncoderIdentity& encoder = facts.encoder;
+  const std::string text =
+      "rookery rows 2\ncorpus " + corpus.fingerprint() + "\nsources " +
+      std::to_string(size.sources) + "\nwords " + std::to_string(options.passage_words) +
+      "\nmetric " + facts.metric + "\nvectors " + to_string(facts.vectors) + "\nencoder " +
+      encoder.model_hash + " " + std::to_string(encoder.dimension) + " " + encoder.pooling + " " +
+      (encoder.normalised ? "normalised" : "raw") + " " + std::to_string(encoder.tokens_max) + "\n";
+  return base::sha256_hex(std::as_bytes(std::span(text)));
 }
 
-/// A generation of this key that is whole and sound, if there is one.
-std::optional<Manifest> find_sound_generation(const fs::path& name, const std::string& key) {
-  std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(name, error)) {
-    const std::string folder = entry.path().filename().string();
-    if (folder.starts_with('.') || !fs::exists(entry.path() / "manifest.json", error)) continue;
-    try {
-      Manifest manifest = load_manifest(entry.path());
-      std::int64_t sound_blocks = 0;
-      if (manifest.build_key == key && manifest.generation == folder &&
-          verify_snapshot(entry.path(), std::nullopt, sound_blocks).empty()) {
-        return manifest;
-      }
-    } catch (const base::UserError&) {
-      // A damaged manifest: that generation cannot be used, and is none of this build's business.
-    }
+/// What is built without saying so: texts alone need BM25 to be found.
+std::vector<IndexSpec> wanted_indexes(const BuildOptions& options, bool has_encoder) {
+  std::vector<IndexSpec> indexes = resolve_index_specs(options.indexes);
+  if (!has_encoder && indexes.empty()) {
+    indexes.emplace_back().kind = IndexKind::kBm25;
   }
-  return std::nullopt;
+  return indexes;
 }
 
-/// Takes passages, encodes them chunk by chunk (or finds the chunk of an earlier run) and hands the
-/// rows to the writer.
-class ChunkEncoder {
- public:
-  ChunkEncoder(const BuildOptions& options, engine::TextEncoder& encoder, detail::ChunkStore store,
-               SnapshotWriter& writer, BuildReport& report)
-      : options_(options),
-        encoder_(encoder),
-        store_(std::move(store)),
-        writer_(writer),
-        report_(report) {}
-
-  void add(const PassageView& passage) {
-    rows_.push_back({passage.id, std::string(passage.source_id), std::string(passage.title),
-                     std::string(passage.text), std::string(passage.topic)});
-  }
-  [[nodiscard]] bool full() const {
-    return rows_.size() == static_cast<std::size_t>(options_.chunk_passages);
-  }
-
-  void flush() {
-    if (rows_.empty()) return;
-    const std::int32_t dimension = encoder_.identity().dimension;
-    const auto count = static_cast<std::int64_t>(rows_.size());
-    const detail::ChunkId chunk{report_.manifest.build_key, rows_.front().id, count, dimension};
-    std::optional<std::vector<float>> vectors = store_.load(chunk);
-    if (vectors) {
-      report_.passages_resumed += count;
-    } else {
-      vectors = encode(dimension);
-      report_.passages_encoded += count;
-      // Vectors that the writer is about to refuse must not be found again by the next run.
-      if (std::all_of(vectors->begin(), vectors->end(), [](float x) { return std::isfinite(x); })) {
-        store_.save(chunk, *vectors);
-      }
-    }
-    const auto width = static_cast<std::size_t>(dimension);
-    for (std::size_t row = 0; row < rows_.size(); ++row) {
-      const Row& passage = rows_[row];
-      writer_.add({passage.id, passage.source_id, passage.title, passage.text, passage.topic},
-                  std::span(*vectors).subspan(row * width, width));
-    }
-    rows_.clear();
-  }
-
- private:
-  struct Row {
-    std::int64_t id;
-    std::string source_id, title, text, topic;
-  };
-
-  std::vector<float> encode(std::int32_t dimension) {
-    const auto begin = std::chrono::steady_clock::now();
-    std::vector<std::string> texts;
-    texts.reserve(rows_.size());
-    for (const Row& row : rows_) texts.push_back(engine::passage_text(row.title, row.text));
-    std::vector<float> vectors = encoder_.encode(texts);
-    if (vectors.size() != rows_.size() * static_cast<std::size_t>(dimension)) {
-      throw std::logic_error("the encoder gave " + std::to_string(vectors.size()) + " floats for " +
-                             std::to_string(rows_.size()) + " texts of " +
-                             std::to_string(dimension));
-    }
-    report_.encode_seconds += seconds_since(begin);
-    return vectors;
-  }
-
-  const BuildOptions& options_;
-  engine::TextEncoder& encoder_;
-  detail::ChunkStore store_;
-  SnapshotWriter& writer_;
-  BuildReport& report_;
-  std::vector<Row> rows_;
-};
-
-void encode_and_write(Corpus& corpus, const CorpusSize& size, const BuildOptions& options,
-                      engine::TextEncoder& encoder, const fs::path& work,
+/// Passages to the writer, chunk by chunk, then `commit`.
+void encode_and_write(Corpus& corpus, const detail::PassageStreamOptions& wanted,
+                      const detail::CorpusSize& size, const BuildOptions& options,
+                      engine::TextEncoder* encoder, const fs::path& work,
                       const BuildProgressCallback& progress, BuildReport& report) {
-  SnapshotWriter writer(options.out, work / "generation", report.manifest,
-                        {.shards = options.shards});
-  ChunkEncoder chunks(options, encoder, detail::ChunkStore(work), writer, report);
-  PassageStream passages(corpus, options);
+  detail::EncodeFigures figures;
   std::int64_t done = 0;
   const auto tell = [&](BuildProgress::Stage stage) {
-    if (progress) progress({stage, done, size.passages, report.passages_resumed});
+    if (progress) progress({stage, done, size.passages, figures.resumed, {}});
   };
+  SnapshotWriterOptions layout;
+  layout.shards = options.shards;
+  layout.vectors = report.manifest.vectors;
+  layout.threads = options.index_threads;
+  for (const std::string& spec : report.manifest.indexes) {
+    layout.indexes.push_back(parse_index_spec(spec));
+  }
+  layout.index_progress = [&](const IndexSpec& spec, std::int64_t rows, std::int64_t total) {
+    if (progress) {
+      progress({BuildProgress::Stage::kIndexing, rows, total, 0, to_string(spec.kind)});
+    }
+  };
+  SnapshotWriter writer(options.out, work / "generation", report.manifest, layout);
+  detail::ChunkEncoder chunks(encoder, detail::ChunkStore(work), options.chunk_passages, writer,
+                              figures);
+  detail::PassageStream passages(corpus, wanted);
   const auto flush = [&] {
     chunks.flush();
     tell(BuildProgress::Stage::kEncoding);
@@ -235,45 +114,64 @@ void encode_and_write(Corpus& corpus, const CorpusSize& size, const BuildOptions
                           std::to_string(size.passages) + " passages, then " +
                           std::to_string(done) + "); run the build again");
   }
-  tell(BuildProgress::Stage::kWriting);
   report.manifest = writer.commit();
+  tell(BuildProgress::Stage::kWriting);
+  report.passages_encoded = figures.encoded;
+  report.passages_resumed = figures.resumed;
+  report.encode_seconds = figures.seconds;
 }
 
 }  // namespace
 
-BuildReport build_snapshot(const BuildOptions& options, engine::TextEncoder& encoder,
+BuildReport build_snapshot(const BuildOptions& options, engine::TextEncoder* encoder,
                            const BuildProgressCallback& progress) {
   const auto begin = std::chrono::steady_clock::now();
   validate(options);
-  const std::unique_ptr<Corpus> corpus = open_corpus(options.corpus, options.corpus_options);
-  const CorpusSize size = measure(*corpus, options, progress);
-
   BuildReport report;
-  report.empty_texts = size.empty_texts;
   Manifest& facts = report.manifest;
-  facts.encoder = encoder.identity();
-  facts.content_key = content_key(*corpus, size, options, facts.encoder);
-  facts.build_key = detail::layout_key(facts, static_cast<std::size_t>(options.shards));
-  if (!options.encoder_name.empty()) facts.encoder.name = options.encoder_name;
+  facts.metric = options.metric;
+  facts.vectors = encoder != nullptr ? options.vectors : VectorType::kNone;
+  if (encoder != nullptr) facts.encoder = encoder->identity();
   facts.dimension = facts.encoder.dimension;
+  const std::vector<IndexSpec> indexes = wanted_indexes(options, encoder != nullptr);
+  detail::check_specs_fit(indexes, facts.vectors, facts.dimension);
+  for (const IndexSpec& spec : indexes) facts.indexes.push_back(to_string(spec));
+
+  const std::unique_ptr<Corpus> corpus = open_corpus(options.corpus, options.corpus_options);
+  const detail::PassageStreamOptions wanted{options.passage_words, options.sources_max, 0};
+  std::int64_t read = 0;
+  const detail::CorpusSize size = detail::measure_corpus(*corpus, wanted, [&](const PassageView&) {
+    if (++read % kReadingStep == 0 && progress) {
+      progress({BuildProgress::Stage::kReading, read, 0, 0, {}});
+    }
+  });
+  if (size.passages < options.shards) {
+    throw base::UserError("shards: expected at most one for each of the " +
+                          std::to_string(size.passages) + " passages of " +
+                          options.corpus.string() + ", got " + std::to_string(options.shards));
+  }
+  report.empty_texts = size.empty_texts;
+  facts.content_key = content_key(*corpus, size, options, facts);
+  facts.build_key = detail::layout_key(facts, static_cast<std::size_t>(options.shards));
+  if (encoder != nullptr && !options.encoder_name.empty()) {
+    facts.encoder.name = options.encoder_name;
+  }
   facts.sources = size.sources;
+  facts.next_source = size.numbers;
   facts.passage_words = options.passage_words;
   facts.corpus = options.corpus_name.empty() ? corpus->name() : options.corpus_name;
 
-  const fs::path work = options.out / (".building-" + facts.build_key.substr(0, 16));
-  std::error_code error;
-  fs::create_directories(work, error);
-  if (error) throw base::UserError(work.string() + ": cannot be made: " + error.message());
   {
-    const detail::BuildLock lock(work / "lock");
-    if (std::optional<Manifest> sound = find_sound_generation(options.out, facts.build_key)) {
+    const detail::ResumableFolder work(options.out, facts.build_key);
+    if (std::optional<Manifest> sound =
+            detail::find_sound_generation(options.out, facts.build_key)) {
       report.manifest = std::move(*sound);
       report.reused = true;
       detail::point_current(options.out, report.manifest.generation);
     } else {
-      encode_and_write(*corpus, size, options, encoder, work, progress, report);
+      encode_and_write(*corpus, wanted, size, options, encoder, work.path(), progress, report);
     }
-    fs::remove_all(work, error);
+    work.remove();
   }
   report.folder = options.out / report.manifest.generation;
   report.seconds = seconds_since(begin);

@@ -4,9 +4,11 @@
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "engine/text_encoder.hpp"
 #include "index_tools/corpus.hpp"
+#include "index_tools/index_spec.hpp"
 #include "index_tools/manifest.hpp"
 
 namespace rookery::index_tools {
@@ -22,14 +24,19 @@ struct BuildOptions {
   std::int32_t passage_words = 100;   ///< longer texts are split; 0 keeps them whole; [0, 100000]
   std::int64_t sources_max = 0;       ///< only so many sources from the start; 0: all
   std::int32_t chunk_passages = 512;  ///< encoded and kept together; a kill loses at most one chunk
+  std::string metric = "inner_product";       ///< inner_product, l2, or cosine (vectors are scaled)
+  VectorType vectors = VectorType::kFloat32;  ///< without an encoder: kNone, whatever is said
+  std::vector<IndexSpec> indexes = {};        ///< see `resolve_index_specs`
+  int index_threads = 0;                      ///< for building indexes; 0: all usable cores
 };
 
 struct BuildProgress {
-  enum class Stage { kReading, kEncoding, kWriting };
+  enum class Stage { kReading, kEncoding, kIndexing, kWriting };
   Stage stage = Stage::kReading;
-  std::int64_t passages_done = 0;
+  std::int64_t passages_done = 0;    ///< while indexing: rows of that index
   std::int64_t passages_total = 0;   ///< 0 while reading
   std::int64_t passages_reused = 0;  ///< of those done: taken from an interrupted build
+  std::string index = {};            ///< what is built while indexing: `hnsw`
 };
 using BuildProgressCallback = std::function<void(const BuildProgress&)>;
 
@@ -52,7 +59,14 @@ struct BuildReport {
 /// a sound generation of the same key exists, it is used as it is; a damaged one is replaced.
 /// Blocks; throws `UserError` for anything the user can mend, also when another process builds the
 /// same thing.
-BuildReport build_snapshot(const BuildOptions& options, engine::TextEncoder& encoder,
+///
+/// Without an encoder (null) the snapshot holds texts for BM25 alone: dimension 0, and the index
+/// bm25 with its defaults where none is asked for.
+BuildReport build_snapshot(const BuildOptions& options, engine::TextEncoder* encoder,
                            const BuildProgressCallback& progress = {});
+inline BuildReport build_snapshot(const BuildOptions& options, engine::TextEncoder& encoder,
+                                  const BuildProgressCallback& progress = {}) {
+  return build_snapshot(options, &encoder, progress);
+}
 
 }  // namespace rookery::index_tools

@@ -67,7 +67,9 @@ void Corpus::check_unique(const SourceText& source) {
 
 std::optional<SourceText> Corpus::next() {
   while (std::optional<SourceText> source = read()) {
-    if (source->source_id.empty()) source->source_id = std::to_string(read_count_);
+    if (source->source_id.empty()) {
+      source->source_id = std::to_string(first_number_ + read_count_);
+    }
     ++read_count_;
     check_unique(*source);
     if (detail::is_blank(source->text)) {

@@ -54,6 +54,10 @@ class Corpus {
   void rewind();
 
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+  /// What the running numbers begin at, 0 unless said: a corpus that goes on where another ended.
+  void number_from(std::int64_t first) { first_number_ = first; }
+  /// Running numbers that are used up so far, those of empty texts too.
+  [[nodiscard]] std::int64_t numbers() const { return read_count_; }
   /// For people: the file's name.
   [[nodiscard]] std::string name() const { return path_.filename().string(); }
   /// Hex SHA-256 over the bytes that were read and how they were understood. Reads all of them.
@@ -73,7 +77,7 @@ class Corpus {
   void check_unique(const SourceText& source);
 
   std::filesystem::path path_;
-  std::int64_t read_count_ = 0, sources_ = 0, empty_texts_ = 0;
+  std::int64_t first_number_ = 0, read_count_ = 0, sources_ = 0, empty_texts_ = 0;
   std::unordered_map<std::string, std::int64_t> first_seen_;  ///< id to line, or to running number
 };
 

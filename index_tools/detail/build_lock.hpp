@@ -8,7 +8,7 @@ namespace rookery::index_tools::detail {
 /// process ends, however it ends.
 class BuildLock {
  public:
-  /// Throws `UserError` when another process holds it.
+  /// Of a file, which is made, or of a folder. Throws `UserError` when another process holds it.
   explicit BuildLock(const std::filesystem::path& path);
   ~BuildLock();
   BuildLock(const BuildLock&) = delete;

@@ -3,6 +3,7 @@
 #include "base/atomic_file.hpp"
 #include "base/checksum.hpp"
 #include "base/error.hpp"
+#include "index_tools/snapshot.hpp"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -54,6 +55,25 @@ void publish_generation(const fs::path& name, const fs::path& work, Manifest& ma
 
 void point_current(const fs::path& name, const std::string& generation) {
   base::write_file_atomically(name / "CURRENT", generation + "\n");
+}
+
+std::optional<Manifest> find_sound_generation(const fs::path& name, const std::string& build_key) {
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(name, error)) {
+    const std::string folder = entry.path().filename().string();
+    if (folder.starts_with('.') || !fs::exists(entry.path() / "manifest.json", error)) continue;
+    try {
+      Manifest manifest = load_manifest(entry.path());
+      std::int64_t sound_blocks = 0;
+      if (manifest.build_key == build_key && manifest.generation == folder &&
+          verify_snapshot(entry.path(), std::nullopt, sound_blocks).empty()) {
+        return manifest;
+      }
+    } catch (const base::UserError&) {
+      // A damaged manifest: that generation cannot be used, and is none of this build's business.
+    }
+  }
+  return std::nullopt;
 }
 
 std::string layout_key(const Manifest& manifest, std::size_t shards) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "index_tools/manifest.hpp"
@@ -15,6 +16,10 @@ void publish_generation(const std::filesystem::path& name, const std::filesystem
 
 /// Points `NAME/CURRENT` at a generation that is there.
 void point_current(const std::filesystem::path& name, const std::string& generation);
+
+/// A generation of this build key that is whole and sound, if there is one.
+std::optional<Manifest> find_sound_generation(const std::filesystem::path& name,
+                                              const std::string& build_key);
 
 /// The build key of rows (`content_key`) in so many shards with these indexes.
 std::string layout_key(const Manifest& manifest, std::size_t shards);
