@@ -5,9 +5,12 @@
 #include "index_tools/detail/mapped_shard.hpp"
 #include "index_tools/index_files.hpp"
 
+#include <algorithm>
+#include <array>
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace rookery::index_tools::detail {
@@ -45,6 +48,19 @@ class OpenFiles {
   std::map<std::pair<std::int32_t, std::string>, std::unique_ptr<GenerationFile>> files_;
 };
 
+/// Rows first, then indexes by kind, however they came to be there: the order is part of what a
+/// generation is named after.
+void sort_files(ShardEntry& shard) {
+  const auto place = [](const FileEntry& file) {
+    constexpr std::array<std::string_view, 8> kOrder{"ids",  "passages", "vectors", "values",
+                                                     "int8", "hnsw",     "ivfpq",   "bm25"};
+    const std::string_view name = std::string_view(file.path).substr(file.path.find('/') + 1);
+    return std::find(kOrder.begin(), kOrder.end(), name) - kOrder.begin();
+  };
+  const auto before = [&](const FileEntry& a, const FileEntry& b) { return place(a) < place(b); };
+  std::stable_sort(shard.files.begin(), shard.files.end(), before);
+}
+
 }  // namespace
 
 void check_specs_fit(const std::vector<IndexSpec>& specs, VectorType vectors,
@@ -78,6 +94,7 @@ void build_indexes(const std::filesystem::path& work, Manifest& manifest,
                         return files.open(shard, name);
                       });
     files.finish(manifest);
+    for (ShardEntry& shard : manifest.shards) sort_files(shard);
   }
 }
 
