@@ -44,9 +44,40 @@ std::vector<IndexSpec> resolve_index_specs(std::vector<IndexSpec> specs) {
 
 void build_index_files(const IndexBuild& build, const IndexSpec& spec,
                        const IndexFileOpener& open) {
-  (void)open;
-  throw base::UserError("index: " + to_string(spec.kind) + " of " +
-                        std::to_string(build.shards.size()) + " shards is not built yet");
+  const std::string name = to_string(spec.kind);
+  std::int64_t done = 0, total = 0;
+  for (const auto& shard : build.shards) total += shard->count();
+  const auto tell = [&] {
+    if (build.progress) build.progress(spec, done, total);
+  };
+  // One shard after the other: a build needs the room of one.
+  const auto each = [&](const auto& write) {
+    for (const auto& shard : build.shards) {
+      write(*shard, open(shard->shard(), name));
+      done += shard->count();
+      tell();
+    }
+  };
+  tell();
+  switch (spec.kind) {
+    case IndexKind::kBm25: {
+      const Bm25Statistics statistics = collect_bm25_statistics(build.shards);
+      each([&](const SnapshotShard& shard, detail::GenerationFile& file) {
+        write_bm25_postings(shard, statistics, spec.bm25, file);
+      });
+      return;
+    }
+    case IndexKind::kInt8:
+      each([&](const SnapshotShard& shard, detail::GenerationFile& file) {
+        write_int8_codes(shard, file);
+      });
+      return;
+    case IndexKind::kHnsw:
+    case IndexKind::kIvfPq:
+    case IndexKind::kExact:
+      break;
+  }
+  throw base::UserError("index: " + name + " is not built yet");
 }
 
 }  // namespace rookery::index_tools

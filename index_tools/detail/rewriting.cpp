@@ -129,7 +129,7 @@ void Rewriting::check_current() const {
 
 RewriteReport Rewriting::finish(const std::string& build_key,
                                 const std::function<Manifest(const fs::path& work)>& write) {
-  const WorkFolder work(name_, build_key);
+  const ResumableFolder work(name_, build_key);
   if (std::optional<Manifest> sound = find_sound_generation(name_, build_key)) {
     report.manifest = std::move(*sound);
     report.reused = true;

@@ -11,7 +11,7 @@
 
 #include "index_tools/detail/build_lock.hpp"
 #include "index_tools/detail/mapped_shard.hpp"
-#include "index_tools/detail/work_folder.hpp"
+#include "index_tools/detail/resumable_folder.hpp"
 #include "index_tools/rewrite.hpp"
 #include "index_tools/snapshot_writer.hpp"
 
