@@ -73,6 +73,10 @@ void build_index_files(const IndexBuild& build, const IndexSpec& spec,
       });
       return;
     case IndexKind::kHnsw:
+      each([&](const SnapshotShard& shard, detail::GenerationFile& file) {
+        write_hnsw_graph(shard, build.metric, spec.hnsw, build.threads, file);
+      });
+      return;
     case IndexKind::kIvfPq:
     case IndexKind::kExact:
       break;
