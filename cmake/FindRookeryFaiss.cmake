@@ -11,12 +11,19 @@ include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(RookeryFaiss REQUIRED_VARS FAISS_INCLUDE_DIR FAISS_LIBRARY FAISS_BLAS_LIBRARY
   FAISS_STATIC_BLAS_LIBRARY FAISS_FORTRAN_LIBRARY)
 if(RookeryFaiss_FOUND AND NOT TARGET faiss::faiss)
-  find_package(OpenMP REQUIRED)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    # Only the library that gcc has compiled needs OpenMP, so gcc's will do where clang has none.
+    find_library(FAISS_OPENMP_LIBRARY NAMES libgomp.so.1 gomp REQUIRED)
+    set(faiss_openmp "${FAISS_OPENMP_LIBRARY}")
+  else()
+    find_package(OpenMP REQUIRED)
+    set(faiss_openmp OpenMP::OpenMP_CXX)
+  endif()
   add_library(faiss::faiss INTERFACE IMPORTED)
   target_include_directories(faiss::faiss SYSTEM INTERFACE "${FAISS_INCLUDE_DIR}")
-  target_link_libraries(faiss::faiss INTERFACE "${FAISS_LIBRARY}" "${FAISS_BLAS_LIBRARY}" OpenMP::OpenMP_CXX)
+  target_link_libraries(faiss::faiss INTERFACE "${FAISS_LIBRARY}" "${FAISS_BLAS_LIBRARY}" ${faiss_openmp})
   add_library(faiss::static INTERFACE IMPORTED)
   target_include_directories(faiss::static SYSTEM INTERFACE "${FAISS_INCLUDE_DIR}")
-  target_link_libraries(faiss::static INTERFACE "${FAISS_LIBRARY}" "${FAISS_STATIC_BLAS_LIBRARY}" OpenMP::OpenMP_CXX
+  target_link_libraries(faiss::static INTERFACE "${FAISS_LIBRARY}" "${FAISS_STATIC_BLAS_LIBRARY}" ${faiss_openmp}
     "${FAISS_FORTRAN_LIBRARY}" m)
 endif()

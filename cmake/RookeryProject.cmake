@@ -6,6 +6,7 @@ option(ROOKERY_TESTS "Build the tests" ON)
 option(ROOKERY_CUDA "Link libtorch's CUDA libraries into rookery-torch" OFF)
 set(ROOKERY_SANITIZE "" CACHE STRING "Sanitizers for our code: address,undefined or thread")
 option(ROOKERY_COVERAGE "Instrument for gcov" OFF)
+option(ROOKERY_FUZZ "Build the fuzz targets of tests/fuzz with clang and libFuzzer" OFF)
 
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
@@ -44,6 +45,14 @@ endif()
 if(ROOKERY_SANITIZE MATCHES "thread" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # Boost.Asio's fences are unknown to the sanitizer; each of our event loops belongs to one thread.
   target_compile_options(rookery_project INTERFACE -Wno-tsan)
+endif()
+if(ROOKERY_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    message(FATAL_ERROR "ROOKERY_FUZZ: expected clang, which has libFuzzer, got ${CMAKE_CXX_COMPILER_ID}; "
+      "use: cmake --preset fuzz")
+  endif()
+  # Warnings are judged by the compiler of the releases.
+  target_compile_options(rookery_project INTERFACE -fsanitize=fuzzer-no-link -Wno-error)
 endif()
 if(ROOKERY_COVERAGE)
   target_compile_options(rookery_project INTERFACE --coverage)

@@ -141,14 +141,10 @@ RewriteReport append_corpus(const RewriteOptions& options, const AppendOptions& 
                                 figures);
     detail::PassageStream passages(*corpus, wanted);
     done = 0;
-    const auto tell = [&] {
-      if (options.progress) options.progress({"encoding", done, size.passages, "passages"});
-    };
     const auto flush = [&] {
       chunks.flush();
-      tell();
+      if (options.progress) options.progress({"encoding", done, size.passages, "passages"});
     };
-    tell();
     while (const std::optional<PassageView> passage = passages.next()) {
       chunks.add(*passage);
       ++done;

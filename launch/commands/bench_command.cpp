@@ -2,7 +2,6 @@
 
 #include "launch/commands.hpp"
 #include "launch/commands/bench_encode.hpp"
-#include "launch/commands/bench_ivfpq.hpp"
 #include "launch/commands/bench_query.hpp"
 #include "launch/commands/bench_ralm.hpp"
 #include "launch/commands/bench_scale.hpp"
@@ -14,7 +13,6 @@ void add_bench_command(CLI::App& app) {
   bench->require_subcommand(1);
   bench->footer("Example: rookery bench query wiki --queries 2000");
   add_bench_encode(*bench);
-  add_bench_ivfpq(*bench);
   add_bench_query(*bench);
   add_bench_ralm(*bench);
   add_bench_scale(*bench);

@@ -1,0 +1,23 @@
+#include "tests/fuzz/fuzz_targets.hpp"
+
+namespace rookery::fuzz {
+
+const std::vector<FuzzTarget>& fuzz_targets() {
+  static const std::vector<FuzzTarget> kTargets{
+      {"bm25", fuzz_bm25},
+      {"faiss", fuzz_faiss},
+      {"hnsw", fuzz_hnsw},
+      {"index_spec", fuzz_index_spec},
+      {"int8", fuzz_int8},
+      {"ivfpq", fuzz_ivfpq},
+      {"json_lines", fuzz_json_lines},
+      {"manifest", fuzz_manifest},
+      {"npy", fuzz_npy},
+      {"passages", fuzz_passages},
+      {"shard", fuzz_shard},
+      {"table", fuzz_table},
+  };
+  return kTargets;
+}
+
+}  // namespace rookery::fuzz
