@@ -174,11 +174,11 @@ class BlockWriter {
   std::vector<std::uint32_t> gaps_, extras_;
 };
 
-void write_aligned(detail::GenerationFile& file, std::span<const std::byte> bytes) {
+void write_aligned(const ByteSink& write, std::span<const std::byte> bytes) {
   static constexpr std::array<std::byte, detail::kBm25Align> kZeros{};
-  file.write(bytes);
+  write(bytes);
   const auto size = static_cast<std::int64_t>(bytes.size());
-  file.write(std::span(kZeros).first(static_cast<std::size_t>(detail::bm25_aligned(size) - size)));
+  write(std::span(kZeros).first(static_cast<std::size_t>(detail::bm25_aligned(size) - size)));
 }
 
 }  // namespace
@@ -221,6 +221,12 @@ Bm25Statistics collect_bm25_statistics(
 
 void write_bm25_postings(const SnapshotShard& shard, const Bm25Statistics& statistics,
                          const Bm25Parameters& parameters, detail::GenerationFile& file) {
+  write_bm25_postings(shard, statistics, parameters,
+                      [&file](std::span<const std::byte> bytes) { file.write(bytes); });
+}
+
+void write_bm25_postings(const SnapshotShard& shard, const Bm25Statistics& statistics,
+                         const Bm25Parameters& parameters, const ByteSink& write) {
   std::vector<std::string_view> terms;
   terms.reserve(statistics.document_frequency.size());
   for (const auto& [term, documents] : statistics.document_frequency) terms.emplace_back(term);
@@ -266,14 +272,14 @@ void write_bm25_postings(const SnapshotShard& shard, const Bm25Statistics& stati
   header.blocks = std::ssize(writer.blocks);
   header.postings = std::ssize(inverted.rows);
   header.data_bytes = std::ssize(writer.data);
-  file.write(std::as_bytes(std::span(&header, 1)));
-  write_aligned(file, bytes_of(forward.lengths));
-  write_aligned(file, bytes_of(records));
-  write_aligned(file, std::as_bytes(std::span(texts)));
-  write_aligned(file, bytes_of(writer.blocks));
-  file.write(writer.data);
+  write(std::as_bytes(std::span(&header, 1)));
+  write_aligned(write, bytes_of(forward.lengths));
+  write_aligned(write, bytes_of(records));
+  write_aligned(write, std::as_bytes(std::span(texts)));
+  write_aligned(write, bytes_of(writer.blocks));
+  write(writer.data);
   static constexpr std::array<std::byte, detail::kBm25SpareBytes> kSpare{};
-  file.write(kSpare);
+  write(kSpare);
 }
 
 }  // namespace rookery::index_tools

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -39,6 +40,10 @@ Bm25Statistics collect_bm25_statistics(
 /// holds a term that the statistics lack.
 void write_bm25_postings(const SnapshotShard& shard, const Bm25Statistics& statistics,
                          const Bm25Parameters& parameters, detail::GenerationFile& file);
+/// The same bytes, piece by piece, to anywhere.
+using ByteSink = std::function<void(std::span<const std::byte>)>;
+void write_bm25_postings(const SnapshotShard& shard, const Bm25Statistics& statistics,
+                         const Bm25Parameters& parameters, const ByteSink& write);
 
 /// The postings of one term in one shard; views into the file.
 struct Bm25Term {

@@ -14,7 +14,7 @@ void Bm25Cursor::open(const index_tools::Bm25Term& term, double weight, std::int
   bound_ = index_tools::bm25_share(weight_, term.ratio_bound) * repeats_;
   window_postings_ = window_bound_ = 0;
   window_ratio_ = 0xFFFFFFFF;
-  block_ = decoded_ = scored_ = 0;
+  block_ = decoded_ = scored_ = bounded_ = 0;
   at_ = count_ = 0;
 }
 
@@ -86,32 +86,55 @@ std::int64_t Bm25Cursor::window_bound(std::int64_t begin, std::int64_t end,
   return window_bound_;
 }
 
-void Bm25Cursor::add(std::int64_t begin, std::int64_t end, const PostingsView& view,
-                     const Bm25Kernel& kernel, std::int64_t* sums, std::uint64_t* marks) {
+// Gives `take` the index in the window and the share of each posting there.
+template <typename Take>
+void Bm25Cursor::for_each_posting(std::int64_t begin, std::int64_t end, const PostingsView& view,
+                                  const Bm25Kernel& kernel, const Take& take) {
   if (window_postings_ == 0) return;
-  for (; block_ < term_.blocks.size() && std::int64_t{row_before(block_)} + 1 < end; ++block_) {
+  const auto first = static_cast<std::int32_t>(begin);
+  const auto stop = static_cast<std::int32_t>(end);
+  for (; block_ < term_.blocks.size() && row_before(block_) + 1 < stop; ++block_) {
     score(view, kernel);
     const std::int32_t* rows = rows_.data();
-    std::int32_t at = at_;
-    while (at < count_ && rows[at] < begin) ++at;
-    std::int32_t stop = count_;
-    if (term_.blocks[block_].last_row >= end) {
-      stop = static_cast<std::int32_t>(std::lower_bound(rows + at, rows + count_, end) - rows);
-    }
     const std::int64_t* shares = shares_.data();
-    std::int64_t* window = sums - begin;
-    if (marks == nullptr) {
-      for (std::int32_t i = at; i < stop; ++i) window[rows[i]] += shares[i];
+    std::int32_t at = at_;
+    while (at < count_ && rows[at] < first) ++at;
+    if (static_cast<std::int32_t>(term_.blocks[block_].last_row) < stop) {
+      for (; at < count_; ++at) take(rows[at] - first, shares[at]);
+      at_ = at;
     } else {
-      for (std::int32_t i = at; i < stop; ++i) {
-        const std::int64_t row = rows[i] - begin;
-        sums[row] += shares[i];
-        marks[row / 64] |= std::uint64_t{1} << (row % 64);
-      }
+      for (; rows[at] < stop; ++at) take(rows[at] - first, shares[at]);
+      at_ = at;
+      return;
     }
-    at_ = stop;
-    if (stop < count_) return;
   }
+}
+
+void Bm25Cursor::add(std::int64_t begin, std::int64_t end, const PostingsView& view,
+                     const Bm25Kernel& kernel, std::int64_t* sums) {
+  for_each_posting(begin, end, view, kernel,
+                   [&](std::int32_t at, std::int64_t share) { sums[at] += share; });
+}
+
+std::int32_t Bm25Cursor::add_and_list(std::int64_t begin, std::int64_t end,
+                                      const PostingsView& view, const Bm25Kernel& kernel,
+                                      std::int64_t* sums, std::int32_t* listed) {
+  std::int32_t count = 0;
+  for_each_posting(begin, end, view, kernel, [&](std::int32_t at, std::int64_t share) {
+    const std::int64_t before = sums[at];
+    listed[count] = at;
+    count += before == 0 ? 1 : 0;
+    sums[at] = before + share;
+  });
+  return count;
+}
+
+void Bm25Cursor::add_to_listed(std::int64_t begin, std::int64_t end, const PostingsView& view,
+                               const Bm25Kernel& kernel, std::int64_t* sums) {
+  for_each_posting(begin, end, view, kernel, [&](std::int32_t at, std::int64_t share) {
+    const std::int64_t before = sums[at];
+    sums[at] = before == 0 ? 0 : before + share;
+  });
 }
 
 std::int64_t Bm25Cursor::share_of(std::int64_t row, std::int64_t needed, const PostingsView& view,
@@ -120,12 +143,23 @@ std::int64_t Bm25Cursor::share_of(std::int64_t row, std::int64_t needed, const P
   while (block_ < blocks.size() && blocks[block_].last_row < row) ++block_;
   if (block_ == blocks.size() || row_before(block_) >= row) return needed > 0 ? -1 : 0;
   const Bm25Block& block = blocks[block_];
-  if (share_bound(block.ratio_max) < needed) return -1;
+  if (bounded_ != block_ + 1) {
+    bounded_ = block_ + 1;
+    block_bound_ = share_bound(block.ratio_max);
+  }
+  if (block_bound_ < needed) return -1;
   decode(view, kernel);
   const std::int32_t* rows = rows_.data();
-  const std::int32_t* found = std::lower_bound(rows + at_, rows + count_, row);
-  at_ = static_cast<std::int32_t>(found - rows);
-  if (*found != row) return 0;
+  // Halving without branches: which way to go cannot be foretold.
+  const auto wanted = static_cast<std::int32_t>(row);
+  const std::int32_t* first = rows + at_;
+  for (std::int32_t left = count_ - at_; left > 1;) {
+    const std::int32_t half = left / 2;
+    first += first[half - 1] < wanted ? half : 0;
+    left -= half;
+  }
+  at_ = static_cast<std::int32_t>(first - rows);
+  if (*first != wanted) return 0;
   if (scored_ == decoded_) return shares_[static_cast<std::size_t>(at_)];
   const Bm25BlockJob job = job_of(block_, view);
   const std::uint32_t frequency =

@@ -28,15 +28,25 @@ class Bm25Cursor {
                             const Bm25Kernel& kernel);
   /// About how many postings the window holds, at most.
   [[nodiscard]] std::int64_t window_postings() const { return window_postings_; }
-  /// Adds the window's shares to `sums[row - begin]`, and marks the rows where `marks` is given.
+  /// Adds the window's shares to `sums[row - begin]`.
   void add(std::int64_t begin, std::int64_t end, const PostingsView& view, const Bm25Kernel& kernel,
-           std::int64_t* sums, std::uint64_t* marks);
+           std::int64_t* sums);
+  /// Writes the indexes of the sums that were zero before to `listed`, too; returns how many.
+  /// `listed` has room for one more than those.
+  std::int32_t add_and_list(std::int64_t begin, std::int64_t end, const PostingsView& view,
+                            const Bm25Kernel& kernel, std::int64_t* sums, std::int32_t* listed);
+  /// Adds to the sums that are not zero only.
+  void add_to_listed(std::int64_t begin, std::int64_t end, const PostingsView& view,
+                     const Bm25Kernel& kernel, std::int64_t* sums);
   /// The share of a row (rising from call to call), 0 where the term is not; -1 when the block that
   /// would hold it cannot give `needed`.
   std::int64_t share_of(std::int64_t row, std::int64_t needed, const PostingsView& view,
                         const Bm25Kernel& kernel);
 
  private:
+  template <typename Take>
+  void for_each_posting(std::int64_t begin, std::int64_t end, const PostingsView& view,
+                        const Bm25Kernel& kernel, const Take& take);
   [[nodiscard]] std::int32_t row_before(std::size_t block) const {
     return block == 0 ? -1 : static_cast<std::int32_t>(term_.blocks[block - 1].last_row);
   }
@@ -52,7 +62,9 @@ class Bm25Cursor {
   std::uint32_t window_ratio_ = 0;        // what window_bound_ was computed of
   std::size_t block_ = 0;                 // the first that reaches the window
   std::size_t decoded_ = 0, scored_ = 0;  // one more than the block whose rows and shares are here
-  std::int32_t at_ = 0, count_ = 0;       // in the decoded block
+  std::size_t bounded_ = 0;               // one more than the block of `block_bound_`
+  std::int64_t block_bound_ = 0;
+  std::int32_t at_ = 0, count_ = 0;  // in the decoded block
   alignas(64) std::array<std::int32_t, kBm25Padded> rows_;
   alignas(64) std::array<std::int64_t, kBm25Padded> shares_;
 };

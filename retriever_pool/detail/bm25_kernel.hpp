@@ -29,7 +29,7 @@ struct Bm25Kernel {
   /// Writes the shares of the decoded rows, and numbers without meaning behind them.
   void (*score_rows)(const Bm25BlockJob& job, const std::int32_t* rows, std::int64_t* shares);
   /// Writes the indexes of `sums[0..count)` that are at least `limit`, rising; returns how many.
-  /// `count` is a multiple of 8; `indexes` has room for 8 more than `count`.
+  /// `count` is a multiple of 16; `indexes` has room for 16 more than `count`.
   std::int32_t (*collect)(const std::int64_t* sums, std::int32_t count, std::int64_t limit,
                           std::int32_t* indexes);
 };

@@ -39,10 +39,18 @@ void score_rows(const Bm25BlockJob& job, const std::int32_t* rows, std::int64_t*
 std::int32_t collect(const std::int64_t* sums, std::int32_t count, std::int64_t limit,
                      std::int32_t* indexes) {
   const __m512i least = _mm512_set1_epi64(limit);
+  __m512i here = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const __m512i step = _mm512_set1_epi32(16);
   std::int32_t found = 0;
-  for (std::int32_t i = 0; i < count; i += 8) {
-    std::uint32_t bits = _mm512_cmpge_epi64_mask(_mm512_loadu_si512(sums + i), least);
-    for (; bits != 0; bits &= bits - 1) indexes[found++] = i + __builtin_ctz(bits);
+  for (std::int32_t i = 0; i < count; i += 16, here = _mm512_add_epi32(here, step)) {
+    const std::uint32_t low = _mm512_cmpge_epi64_mask(_mm512_loadu_si512(sums + i), least);
+    const std::uint32_t high = _mm512_cmpge_epi64_mask(_mm512_loadu_si512(sums + i + 8), least);
+    const std::uint32_t bits = low | high << 8U;
+    if (bits == 0) continue;
+    // All 16 are stored, whatever the count: a store under a mask is slow on some CPUs.
+    _mm512_storeu_si512(indexes + found,
+                        _mm512_maskz_compress_epi32(static_cast<__mmask16>(bits), here));
+    found += __builtin_popcount(bits);
   }
   return found;
 }

@@ -16,9 +16,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::int32_t kWindowRows = 2048;  // sums of 16 KiB: they stay in the first cache
-constexpr std::int32_t kSparseRows = 128;   // fewer postings than this are marked one by one
-constexpr std::int32_t kDeadlineWindows = 16;
+constexpr std::int32_t kWindowRows = 4096;  // sums of 32 KiB: they stay in the first cache
+constexpr std::int32_t kSparseRows = 1024;   // up to so many postings, rows are listed one by one
+constexpr std::int64_t kLookupCost = 10;     // postings that are added in the time of one look-up
+constexpr std::int32_t kDeadlineWindows = 4;
 
 const Bm25Kernel& kernel_of(InstructionSet set) {
   switch (set) {
@@ -46,8 +47,8 @@ struct Bm25Scan::Impl {
   std::vector<std::int64_t> bounds_upto;             // of a window: sum of the first n bounds
   Bm25Top top;
   alignas(64) std::array<std::int64_t, kWindowRows> sums{};  // all zero between windows
-  std::array<std::uint64_t, kWindowRows / 64> marks{};
-  std::array<std::int32_t, kWindowRows + 8> candidates{};
+  std::array<std::int32_t, kWindowRows + 16> touched{};
+  std::array<std::int32_t, kWindowRows + 16> candidates{};
 
   Impl(const index_tools::Bm25Postings& all, InstructionSet instructions)
       : postings(all),
@@ -63,11 +64,11 @@ struct Bm25Scan::Impl {
     for (std::size_t begin = 0; begin < terms.size();) {
       std::size_t end = begin + 1;
       while (end < terms.size() && terms[end] == terms[begin]) ++end;
-      const auto found = postings.find(terms[begin]);
-      if (found && found->count > 0) {
+      const auto term = postings.find(terms[begin]);
+      if (term && term->count > 0) {
         if (cursors.size() == active.size()) cursors.push_back(std::make_unique<Bm25Cursor>());
         Bm25Cursor& cursor = *cursors[active.size()];
-        cursor.open(*found, index_tools::bm25_weight(postings.corpus_documents(), found->documents),
+        cursor.open(*term, index_tools::bm25_weight(postings.corpus_documents(), term->documents),
                     static_cast<std::int64_t>(end - begin));
         active.push_back(&cursor);
       }
@@ -85,48 +86,74 @@ struct Bm25Scan::Impl {
     }
   }
 
-  // Rows whose sum of the essential terms' shares may be enough, rising.
-  std::int32_t gather(std::size_t essential, std::int64_t begin, std::int64_t end) {
+  // Adds the essential terms' shares; the rows that may come in are then in `candidates`.
+  void gather(std::size_t essential, std::int64_t begin, std::int64_t end) {
     std::int64_t expected = 0;
     for (std::size_t t = essential; t < active.size(); ++t) {
       expected += active[t]->window_postings();
     }
     const std::int64_t limit = top.needed() - bounds_upto[essential];
-    if (expected > kSparseRows) {
-      for (std::size_t t = essential; t < active.size(); ++t) {
-        active[t]->add(begin, end, view, kernel, sums.data(), nullptr);
-      }
-      return kernel.collect(sums.data(), kWindowRows, limit, candidates.data());
-    }
+    touched_count = 0;
+    sparse = expected <= kSparseRows;
     for (std::size_t t = essential; t < active.size(); ++t) {
-      active[t]->add(begin, end, view, kernel, sums.data(), marks.data());
-    }
-    std::int32_t found = 0;
-    for (std::size_t w = 0; w < marks.size(); ++w) {
-      for (std::uint64_t bits = marks[w]; bits != 0; bits &= bits - 1) {
-        const auto at = static_cast<std::int32_t>(w * 64) + std::countr_zero(bits);
-        if (sums[static_cast<std::size_t>(at)] >= limit) {
-          candidates[static_cast<std::size_t>(found++)] = at;
-        } else {
-          sums[static_cast<std::size_t>(at)] = 0;
-        }
+      if (sparse) {
+        touched_count += active[t]->add_and_list(begin, end, view, kernel, sums.data(),
+                                                 touched.data() + touched_count);
+      } else {
+        active[t]->add(begin, end, view, kernel, sums.data());
       }
-      marks[w] = 0;
     }
-    sparse = true;
-    return found;
+    sorted = !sparse;
+    if (sparse) {
+      found = 0;
+      for (std::int32_t n = 0; n < touched_count; ++n) {
+        const std::int32_t at = touched[static_cast<std::size_t>(n)];
+        candidates[static_cast<std::size_t>(found)] = at;
+        found += sums[static_cast<std::size_t>(at)] >= limit ? 1 : 0;
+      }
+    } else {
+      found = kernel.collect(sums.data(), kWindowRows, limit, candidates.data());
+    }
   }
-  bool sparse = false;  // only the candidates' sums are not zero
 
-  void score(std::int64_t row, std::int64_t sum, std::size_t essential) {
-    for (std::size_t t = essential; t-- > 0;) {
-      if (sum + bounds_upto[t + 1] < top.needed()) return;
-      const auto share =
-          active[t]->share_of(row, top.needed() - sum - bounds_upto[t], view, kernel);
-      if (share < 0) return;
-      sum += share;
+  // Keeps the candidates for which `keep(at)` holds.
+  template <typename Keep>
+  void filter(const Keep& keep) {
+    std::int32_t kept = 0;
+    for (std::int32_t c = 0; c < found; ++c) {
+      const std::int32_t at = candidates[static_cast<std::size_t>(c)];
+      candidates[static_cast<std::size_t>(kept)] = at;
+      kept += keep(at) ? 1 : 0;
     }
-    if (sum >= top.needed()) top.add(row, sum);
+    found = kept;
+  }
+
+  // Completes the candidates' sums, from the term with the largest bound down. A row that was no
+  // candidate before a term cannot become one by it.
+  void complete(std::size_t essential, std::int64_t begin, std::int64_t end) {
+    for (std::size_t t = essential; t-- > 0 && found > 0;) {
+      if (bounds_upto[t + 1] == bounds_upto[t]) continue;
+      Bm25Cursor& cursor = *active[t];
+      const std::int64_t limit = top.needed() - bounds_upto[t];
+      // To add all postings of the window is cheaper than to look many rows up.
+      if (cursor.window_postings() < kLookupCost * found) {
+        if (sparse) {
+          cursor.add_to_listed(begin, end, view, kernel, sums.data());
+        } else {
+          cursor.add(begin, end, view, kernel, sums.data());
+        }
+        filter([&](std::int32_t at) { return sums[static_cast<std::size_t>(at)] >= limit; });
+        continue;
+      }
+      if (!sorted) std::sort(candidates.begin(), candidates.begin() + found);
+      sorted = true;
+      filter([&](std::int32_t at) {
+        std::int64_t& sum = sums[static_cast<std::size_t>(at)];
+        const std::int64_t share = cursor.share_of(begin + at, limit - sum, view, kernel);
+        sum += std::max<std::int64_t>(share, 0);
+        return share >= 0 && sum >= limit;
+      });
+    }
   }
 
   void search_window(std::int64_t begin, std::int64_t end, const RowSet* rows) {
@@ -134,16 +161,27 @@ struct Bm25Scan::Impl {
     if (bounds_upto.back() < top.needed()) return;
     std::size_t essential = 0;
     while (bounds_upto[essential + 1] < top.needed()) ++essential;
-    sparse = false;
-    const std::int32_t found = gather(essential, begin, end);
+    gather(essential, begin, end);
+    if (rows != nullptr) filter([&](std::int32_t at) { return rows->contains(begin + at); });
+    complete(essential, begin, end);
     for (std::int32_t c = 0; c < found; ++c) {
       const std::int32_t at = candidates[static_cast<std::size_t>(c)];
-      std::int64_t& sum = sums[static_cast<std::size_t>(at)];
-      if (rows == nullptr || rows->contains(begin + at)) score(begin + at, sum, essential);
-      if (sparse) sum = 0;
+      top.add(begin + at, sums[static_cast<std::size_t>(at)]);
     }
-    if (!sparse) sums.fill(0);
+    top.end_window();
+    if (!sparse) {
+      sums.fill(0);
+    } else {
+      for (std::int32_t n = 0; n < touched_count; ++n) {
+        sums[static_cast<std::size_t>(touched[static_cast<std::size_t>(n)])] = 0;
+      }
+    }
   }
+
+  std::int32_t found = 0;          // candidates of the window
+  std::int32_t touched_count = 0;  // rows of a sparse window that essential terms have
+  bool sparse = false;             // only the touched rows' sums are not zero
+  bool sorted = false;             // the candidates are rising
 };
 
 Bm25Scan::Bm25Scan(const index_tools::Bm25Postings& postings, InstructionSet instructions)

@@ -10,11 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "base/atomic_file.hpp"
 #include "index_tools/bm25_postings.hpp"
-#include "index_tools/detail/generation_file.hpp"
 #include "index_tools/snapshot.hpp"
-#include "tests/support/temp_folder.hpp"
 
 namespace rookery::index_tools::testing {
 
@@ -51,19 +48,16 @@ class TextShard final : public SnapshotShard {
 
   /// Writes the postings as a build would and keeps their bytes.
   void index(const Bm25Statistics& statistics, const Bm25Parameters& parameters = {}) {
-    const rookery::testing::TempFolder folder;
-    detail::GenerationFile file(folder.path(), "bm25");
-    write_bm25_postings(*this, statistics, parameters, file);
-    (void)file.finish();
-    set_file(base::read_file(folder / "bm25"));
+    std::string file;
+    write_bm25_postings(*this, statistics, parameters, [&](std::span<const std::byte> bytes) {
+      file.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    });
+    set_file(file);
   }
   void set_file(const std::string& bytes) {
     bm25_.resize(bytes.size());
     bm25_bytes_ = bytes.size();
     std::memcpy(bm25_.data(), bytes.data(), bytes.size());
-  }
-  [[nodiscard]] std::string file_text() const {
-    return {reinterpret_cast<const char*>(bm25_.data()), bm25_bytes_};
   }
 
  private:

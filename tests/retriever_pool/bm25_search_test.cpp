@@ -5,13 +5,16 @@
 #include <bit>
 #include <cmath>
 #include <map>
+#include <nlohmann/json.hpp>
 
+#include "base/atomic_file.hpp"
 #include "retriever_pool/detail/bm25_scan.hpp"
 #include "retriever_pool/hit_merge.hpp"
 #include "retriever_pool/shard_index.hpp"
 #include "tests/index_tools/text_shard.hpp"
 #include "tests/support/error_text.hpp"
 #include "tests/support/seed.hpp"
+#include "tests/support/temp_folder.hpp"
 #include "text/english_analyzer.hpp"
 
 namespace rookery::retriever_pool {
@@ -162,6 +165,41 @@ TEST(Bm25SearchTest, ScoresAreThoseOfTheFormula) {
       const double expected =
           naive.score(query, static_cast<std::size_t>(*shards.front()->row_of(hit.id)));
       EXPECT_NEAR(static_cast<double>(hit.score), expected, 1e-7 * expected + 1e-11);
+    }
+  }
+}
+
+TEST(Bm25SearchTest, AgreesWithTheRecordedNumbersOfBm25s) {
+  const auto record =
+      nlohmann::json::parse(base::read_file(rookery::testing::data_folder() / "bm25.json"));
+  text::EnglishAnalyzer analyzer;
+  const auto analysed = [&](const std::string& text) {
+    std::string terms;
+    for (const std::string_view term : analyzer.analyse(text)) {
+      terms += (terms.empty() ? "" : " ") + std::string(term);
+    }
+    return terms;
+  };
+  std::vector<Text> texts;
+  for (const auto& passage : record.at("passages")) {
+    texts.push_back({std::ssize(texts), passage.at("title"), passage.at("text")});
+    EXPECT_EQ(analysed(texts.back().title + " " + texts.back().text), passage.at("terms"));
+  }
+  const auto team = std::make_shared<SearchTeam>(1);
+  for (const auto& run : record.at("runs")) {
+    const Bm25Parameters parameters{run.at("k1").get<float>(), run.at("b").get<float>()};
+    const auto index = make_bm25_index(indexed_shards(texts, 1, parameters).front(), team);
+    for (std::size_t q = 0; q < record.at("queries").size(); ++q) {
+      const auto& query = record.at("queries")[q];
+      EXPECT_EQ(analysed(query.at("text")), query.at("terms"));
+      std::map<std::int64_t, double> found;
+      for (const Hit& hit : hits_of(*index, query.at("text"), 10)) {
+        found[hit.id] = static_cast<double>(hit.score);
+      }
+      for (std::int64_t id = 0; id < std::ssize(texts); ++id) {
+        const double expected = run.at("scores")[q][static_cast<std::size_t>(id)];
+        EXPECT_NEAR(found[id], expected, 1e-6 * expected) << query << " passage " << id;
+      }
     }
   }
 }
