@@ -141,10 +141,14 @@ RewriteReport append_corpus(const RewriteOptions& options, const AppendOptions& 
                                 figures);
     detail::PassageStream passages(*corpus, wanted);
     done = 0;
-    const auto flush = [&] {
-      chunks.flush();
+    const auto tell = [&] {
       if (options.progress) options.progress({"encoding", done, size.passages, "passages"});
     };
+    const auto flush = [&] {
+      chunks.flush();
+      tell();
+    };
+    tell();
     while (const std::optional<PassageView> passage = passages.next()) {
       chunks.add(*passage);
       ++done;

@@ -1,6 +1,7 @@
 #include "index_tools/index_files.hpp"
 
 #include "base/error.hpp"
+#include "base/thread_team.hpp"
 #include "index_tools/bm25_postings.hpp"
 #include "index_tools/detail/generation_file.hpp"
 #include "index_tools/hnsw_graph.hpp"
@@ -45,6 +46,7 @@ std::vector<IndexSpec> resolve_index_specs(std::vector<IndexSpec> specs) {
 void build_index_files(const IndexBuild& build, const IndexSpec& spec,
                        const IndexFileOpener& open) {
   const std::string name = to_string(spec.kind);
+  const int threads = build.threads > 0 ? build.threads : base::usable_cores();
   std::int64_t done = 0, total = 0;
   for (const auto& shard : build.shards) total += shard->count();
   const auto tell = [&] {
@@ -73,11 +75,21 @@ void build_index_files(const IndexBuild& build, const IndexSpec& spec,
       });
       return;
     case IndexKind::kHnsw:
-    case IndexKind::kIvfPq:
+      each([&](const SnapshotShard& shard, detail::GenerationFile& file) {
+        write_hnsw_graph(shard, build.metric, spec.hnsw, threads, file);
+      });
+      return;
+    case IndexKind::kIvfPq: {
+      const IvfPqModel model = train_ivfpq(build.shards, build.metric, spec.ivfpq, threads);
+      each([&](const SnapshotShard& shard, detail::GenerationFile& file) {
+        write_ivfpq_lists(shard, build.metric, model, threads, file);
+      });
+      return;
+    }
     case IndexKind::kExact:
       break;
   }
-  throw base::UserError("index: " + name + " is not built yet");
+  throw std::invalid_argument("build_index_files: expected a kind with a file, got " + name);
 }
 
 }  // namespace rookery::index_tools

@@ -10,7 +10,7 @@ namespace rookery::launch {
 /// to `rookery`. A callback throws `base::UserError` for a user's mistake (exit code 2) and
 /// `CLI::RuntimeError(code)` to end with another code. One file a command:
 /// `launch/commands/NAME_command.cpp`.
-void add_index_command(CLI::App& app);   // index build | info | verify | questions
+void add_index_command(CLI::App& app);   // index build | add | reshard | append | …
 void add_query_command(CLI::App& app);   // query COLONY|SNAPSHOT "text" -k 5
 void add_bench_command(CLI::App& app);   // bench query | ralm
 void add_head_command(CLI::App& app);    // head CONFIG

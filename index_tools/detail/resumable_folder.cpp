@@ -20,6 +20,14 @@ fs::path make_folder(const fs::path& folder) {
 ResumableFolder::ResumableFolder(const fs::path& name, const std::string& build_key)
     : path_(make_folder(name / (".building-" + build_key.substr(0, 16)))), lock_(path_ / "lock") {}
 
+ResumableFolder::~ResumableFolder() {
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(path_, error)) {
+    if (entry.path().filename() != "lock") return;
+  }
+  remove();
+}
+
 void ResumableFolder::remove() const {
   std::error_code ignored;
   fs::remove_all(path_, ignored);

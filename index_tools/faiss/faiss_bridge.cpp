@@ -1,6 +1,7 @@
 #include "index_tools/faiss/faiss_bridge.hpp"
 
 #include <dlfcn.h>
+#include <stdlib.h>
 
 #include <string>
 #include <system_error>
@@ -31,6 +32,9 @@ FaissBridge& load_faiss_bridge(const std::filesystem::path& library, bool avx2) 
                           ", which is not there; build the target "
                           "rookery_faiss, or install it beside the executable's folder");
   }
+  // Waiting OpenMP threads sleep rather than spin: on a machine with other work the hundreds of
+  // thousands of short loops of k-means took ten times as long.
+  ::setenv("OMP_WAIT_POLICY", "passive", 0);
   // Local, so that its names never meet libtorch's; never closed, since its threads live on.
   void* handle = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (handle == nullptr) {
