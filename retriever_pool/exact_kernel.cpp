@@ -159,6 +159,34 @@ std::vector<QueryGroup> group_queries(std::span<const float> queries, std::int32
   return groups;
 }
 
+// Blocks in rising order, of which the one after the next is known already.
+class BlockQueue {
+ public:
+  BlockQueue(std::atomic<std::int64_t>* shared, std::int64_t rows, std::int64_t block)
+      : shared_(shared), rows_(rows), block_(block) {
+    following_ = claim();
+  }
+  bool next() {
+    begin_ = following_;
+    if (begin_ >= rows_) return false;
+    following_ = claim();
+    return true;
+  }
+  [[nodiscard]] std::int64_t begin() const { return begin_; }
+  [[nodiscard]] std::int64_t following() const { return following_; }
+
+ private:
+  std::int64_t claim() {
+    if (shared_ != nullptr) return shared_->fetch_add(block_, std::memory_order_relaxed);
+    const std::int64_t begin = own_;
+    own_ += block_;
+    return begin;
+  }
+
+  std::atomic<std::int64_t>* shared_;
+  std::int64_t rows_, block_, own_ = 0, begin_ = 0, following_ = 0;
+};
+
 void check_scan(const ScanRows& rows, std::span<const float> queries, const ScanOptions& options) {
   if (rows.dimension < 1 || options.k < 1 ||
       queries.size() % static_cast<std::size_t>(rows.dimension) != 0) {
@@ -197,22 +225,37 @@ ScanResult scan_exact(const ScanRows& rows, std::span<const float> queries,
   }
   std::vector<std::int32_t> taken(static_cast<std::size_t>(rows.members != nullptr ? block : 0));
   ScanResult result;
-  for (std::int64_t begin = 0; begin < rows.count; begin += block) {
+  BlockQueue queue(options.next_row, rows.count, block);
+  while (queue.next()) {
+    const std::int64_t begin = queue.begin();
     std::int64_t count = std::min(block, rows.count - begin);
     if (rows.members != nullptr) {
       const std::int64_t first = rows.member_begin + begin;
       count = detail::taken_rows(rows.members, first, first + count, taken.data());
       if (count == 0) continue;
     }
+    detail::BlockScan scan = {};
+    scan.rows = bytes + begin * row_bytes;
+    scan.taken = rows.members != nullptr ? taken.data() : nullptr;
+    scan.row_begin = begin;
+    scan.row_count = count;
+    scan.dimension = rows.dimension;
+    if (queue.following() + block <= rows.count) {
+      scan.next_rows = bytes + queue.following() * row_bytes;
+    }
+    scan.passes = static_cast<std::int32_t>(groups.size());
     for (const QueryGroup& group : groups) {
       if (std::chrono::steady_clock::now() >= options.deadline) {
         result.finished = false;
         return result;
       }
       CandidateList* group_lists = lists.data() + group.begin;
-      scan_block({bytes + begin * row_bytes, rows.members != nullptr ? taken.data() : nullptr,
-                  begin, count, rows.dimension, group.packed, group.width, group.count,
-                  group_lists});
+      scan.queries = group.packed;
+      scan.query_width = group.width;
+      scan.query_count = group.count;
+      scan.candidates = group_lists;
+      scan_block(scan);
+      ++scan.pass;
       for (std::int32_t i = 0; i < group.count; ++i) {
         if (group_lists[i].count >= cut_at) cut(group_lists[i], k);
       }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <span>
@@ -64,11 +65,14 @@ struct ScanOptions {
   std::int32_t k = 5;  ///< hits a query, at least 1
   /// Looked at between blocks, which take well under 5 ms.
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
+  /// Several threads that scan the same rows share this, from 0: each takes blocks from it until
+  /// none is left, and the merge of their hits is the answer. Null: the call scans all rows.
+  std::atomic<std::int64_t>* next_row = nullptr;
 };
 
-/// The best `min(k, count)` rows for each query, in the one order of results. Runs on the calling
-/// thread. `queries` is `[batch, dimension]`, sound. `finished` is false (and the hits are
-/// meaningless) when the deadline came first.
+/// The best `min(k, count)` rows for each query (of those that this thread took, with `next_row`),
+/// in the one order of results. Runs on the calling thread. `queries` is `[batch, dimension]`,
+/// sound. `finished` is false (and the hits are meaningless) when the deadline came first.
 struct ScanResult {
   std::vector<std::vector<Hit>> hits;  ///< `[batch]`
   bool finished = true;

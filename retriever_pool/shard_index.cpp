@@ -1,6 +1,7 @@
 #include "retriever_pool/shard_index.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <stdexcept>
 
@@ -49,11 +50,11 @@ class ExactShardIndex final : public ShardIndex {
     options.metric = metric_;
     options.k = batch.k;
     options.deadline = batch.deadline;
+    std::atomic<std::int64_t> next_row = 0;
+    options.next_row = &next_row;
+    const ScanRows all = rows(batch.rows.get());
     const bool ran = team_->run(parts, batch.deadline, [&](int part) {
-      const std::int64_t begin = count() * part / parts;
-      const std::int64_t end = count() * (part + 1) / parts;
-      results[static_cast<std::size_t>(part)] =
-          scan_exact(rows(begin, end, batch.rows.get()), queries, options);
+      results[static_cast<std::size_t>(part)] = scan_exact(all, queries, options);
     });
     const bool finished = ran && std::all_of(results.begin(), results.end(),
                                              [](const ScanResult& r) { return r.finished; });
@@ -67,19 +68,18 @@ class ExactShardIndex final : public ShardIndex {
   }
 
  private:
-  [[nodiscard]] ScanRows rows(std::int64_t begin, std::int64_t end, const RowSet* members) const {
-    ScanRows part;
+  [[nodiscard]] ScanRows rows(const RowSet* members) const {
+    ScanRows all;
     if (shard_->vector_type() == VectorType::kFloat16) {
-      part.halves = shard_->half_vectors().data() + begin * dimension();
+      all.halves = shard_->half_vectors().data();
     } else {
-      part.vectors = shard_->vectors().data() + begin * dimension();
+      all.vectors = shard_->vectors().data();
     }
-    part.ids = shard_->ids().data() + begin;
-    part.count = end - begin;
-    part.dimension = dimension();
-    if (members != nullptr) part.members = members->words();
-    part.member_begin = begin;
-    return part;
+    all.ids = shard_->ids().data();
+    all.count = count();
+    all.dimension = dimension();
+    if (members != nullptr) all.members = members->words();
+    return all;
   }
 
   static HitRows merge_parts(const std::vector<ScanResult>& results, std::int32_t k) {

@@ -34,6 +34,10 @@ struct BlockScan {
   std::int32_t query_width;   ///< 1, 2, 4 or 8
   std::int32_t query_count;   ///< [1, query_width]; further queries are zeros
   CandidateList* candidates;  ///< `[query_count]`
+  /// Prefetched while this block is read: the block that comes after it (null: none). With several
+  /// groups of queries each pass fetches its share, else what follows the rows at hand.
+  const void* next_rows;
+  std::int32_t pass, passes;  ///< this group's number, from 0, and how many groups there are
 };
 using BlockScanFunction = void (*)(const BlockScan& scan);
 

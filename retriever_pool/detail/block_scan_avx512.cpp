@@ -6,7 +6,7 @@ namespace rookery::retriever_pool::detail {
 namespace {
 
 constexpr int kPairs = 16;  // accumulators of one tile: 2 rows × 8 queries, 4 × 4, 8 × 2 or 16 × 1
-constexpr std::int64_t kAheadBytes = 4096;  // prefetched in a contiguous block: beyond a row of 768
+constexpr std::int64_t kAheadBytes = 6144;  // prefetched at least: less does not hide the memory
 
 inline __m512 load_row(const float* p) { return _mm512_loadu_ps(p); }
 inline __m512 load_row(const std::uint16_t* p) {
@@ -57,7 +57,9 @@ inline void step(const Element* const rows[kRows], std::int64_t row_offset, cons
   for (int r = 0; r < kRows; ++r) row[r] = load_row(rows[r] + row_offset);
 #pragma GCC unroll 16
   for (int q = 0; q < kQueries; ++q) {
-    const __m512 query = _mm512_load_ps(queries + q * kLanes);
+    __m512 query = _mm512_load_ps(queries + q * kLanes);
+    // Without this GCC loads the query again for every row, and loads are what is scarce.
+    asm("" : "+v"(query));
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
       sums[r * kQueries + q] = accumulate<kL2>(query, row[r], sums[r * kQueries + q]);
@@ -99,6 +101,39 @@ inline __m512 tile(const Element* const rows[kRows], const Element* const ahead[
   }
 }
 
+// The rows of a block, and those that are prefetched.
+template <int kRows, typename Element>
+class Tiles {
+ public:
+  explicit Tiles(const BlockScan& scan) : scan_(scan) {
+    const std::int64_t bytes =
+        std::int64_t{kRows} * scan.dimension * static_cast<std::int64_t>(sizeof(Element));
+    ahead_ = (kAheadBytes + bytes - 1) / bytes * kRows;
+  }
+
+  // Row `at` of those that count; behind the last comes the last again, which is not counted.
+  [[nodiscard]] std::int64_t number(std::int64_t at) const {
+    if (at >= scan_.row_count) at = scan_.row_count - 1;
+    return scan_.taken != nullptr ? scan_.taken[at] : at;
+  }
+  [[nodiscard]] const Element* vector(std::int64_t row) const {
+    return static_cast<const Element*>(scan_.rows) + row * scan_.dimension;
+  }
+  [[nodiscard]] const Element* ahead(std::int64_t at) const {
+    const auto* next = static_cast<const Element*>(scan_.next_rows);
+    if (next == nullptr || scan_.taken != nullptr) return vector(number(at + ahead_));
+    if (scan_.passes > 1 && at / kRows % scan_.passes == scan_.pass) {
+      return next + at * scan_.dimension;
+    }
+    at += ahead_;
+    return at < scan_.row_count ? vector(at) : next + (at - scan_.row_count) * scan_.dimension;
+  }
+
+ private:
+  const BlockScan& scan_;
+  std::int64_t ahead_;
+};
+
 template <bool kL2, int kRows, int kQueries, typename Element>
 void scan_tiles(const BlockScan& scan) {
   const std::int64_t query_step = std::int64_t{kLanes} * kQueries;
@@ -108,23 +143,21 @@ void scan_tiles(const BlockScan& scan) {
     thresholds[j] = q < scan.query_count ? scan.candidates[q].threshold : __builtin_inff();
   }
   const __m512 limit = _mm512_load_ps(thresholds);
-  constexpr std::int64_t kAhead =
-      kAheadBytes / static_cast<std::int64_t>(sizeof(Element)) * kRows / 2;
+  const Tiles<kRows, Element> tiles(scan);
   alignas(64) float scores[kPairs];
   for (std::int64_t begin = 0; begin < scan.row_count; begin += kRows) {
     const Element* rows[kRows];
     const Element* ahead[kRows];
     std::int64_t numbers[kRows];
-    const std::int64_t left = scan.row_count - begin;
-    for (int r = 0; r < kRows; ++r) {  // the last tile repeats its last row, which is not counted
-      const std::int64_t at = begin + (r < left ? r : left - 1);
-      numbers[r] = scan.taken != nullptr ? scan.taken[at] : at;
-      rows[r] = static_cast<const Element*>(scan.rows) + numbers[r] * scan.dimension;
-      ahead[r] = rows[r] + kAhead;
+    for (int r = 0; r < kRows; ++r) {
+      numbers[r] = tiles.number(begin + r);
+      rows[r] = tiles.vector(numbers[r]);
+      ahead[r] = tiles.ahead(begin + r);
     }
     const __m512 result =
         tile<kL2, kRows, kQueries>(rows, ahead, scan.queries, query_step, scan.dimension);
     std::uint32_t above = _mm512_cmp_ps_mask(result, limit, _CMP_GT_OQ);
+    const std::int64_t left = scan.row_count - begin;
     if (left < kRows) above &= (1U << (left * kQueries)) - 1U;
     if (above == 0) continue;
     _mm512_store_ps(scores, result);
