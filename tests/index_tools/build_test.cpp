@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <filesystem>
 #include <limits>
 #include <map>
@@ -297,6 +298,54 @@ TEST_F(BuildTest, RefusesOptionsOutOfRange) {
   base::write_file_atomically(folder_ / "empty.tsv", "t\t \n");
   options_.corpus = folder_ / "empty.tsv";
   EXPECT_THAT(complaint(), HasSubstr("expected at least one source with a text, found none"));
+}
+
+TEST_F(BuildTest, ScalesAndRoundsWhatTheEncoderGives) {
+  options_.metric = "cosine";
+  options_.vectors = VectorType::kFloat16;
+  options_.indexes = {parse_index_spec("int8"), parse_index_spec("bm25")};
+  const BuildReport report = build_snapshot(options_, encoder_);
+  EXPECT_EQ(report.manifest.metric, "cosine");
+  FakeEncoder fresh;
+  const auto shard = open_shard(options_.out, 1);
+  for (std::int64_t row = 0; row < shard->count(); ++row) {
+    const PassageView passage = shard->passage(row);
+    const std::vector<std::string> text{engine::passage_text(passage.title, passage.text)};
+    const std::vector<float> raw = fresh.encode(text);
+    double squares = 0;
+    for (const float x : raw) squares += static_cast<double>(x) * static_cast<double>(x);
+    std::vector<float> found(12);
+    copy_vector(*shard, row, found);
+    for (std::size_t element = 0; element < 12; ++element) {
+      const auto scaled =
+          static_cast<float>(static_cast<double>(raw[element]) / std::sqrt(squares));
+      ASSERT_EQ(found[element], from_half(to_half(scaled)));
+    }
+  }
+  FakeEncoder idle;
+  EXPECT_TRUE(build_snapshot(options_, idle).reused);
+  options_.vectors = VectorType::kFloat32;
+  EXPECT_NE(build_snapshot(options_, idle).manifest.generation, report.manifest.generation);
+}
+
+TEST_F(BuildTest, KeepsTopicsAndRefusesIndexesThatCannotBeBeforeItReads) {
+  base::write_file_atomically(folder_ / "c.jsonl", R"({"text": "one two", "topic": "History"})"
+                                                   "\n"
+                                                   R"({"text": "three"})"
+                                                   "\n");
+  options_.corpus = folder_ / "c.jsonl";
+  options_.shards = 1;
+  options_.indexes = {parse_index_spec("ivfpq:pq_bytes=5")};
+  EXPECT_THAT(complaint(), HasSubstr("expected a divisor of the dimension 12, got 5"));
+  options_.indexes = {};
+  options_.metric = "dot";
+  EXPECT_EQ(complaint(), "metric: expected inner_product, l2 or cosine, got 'dot'");
+  options_.metric = "l2";
+  EXPECT_EQ(encoder_.calls, 0);
+  build_snapshot(options_, encoder_);
+  const auto shard = open_shard(options_.out, 0);
+  EXPECT_EQ(shard->passage(0).topic, "History");
+  EXPECT_EQ(shard->passage(1).topic, "");
 }
 
 TEST_F(BuildTest, TellsItsProgress) {

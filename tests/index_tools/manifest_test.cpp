@@ -1,6 +1,7 @@
 #include "index_tools/manifest.hpp"
 
 #include "base/error.hpp"
+#include "index_tools/index_spec.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -118,6 +119,51 @@ TEST(Manifest, RefusesContentsThatContradictEachOther) {
               HasSubstr("generation: expected lower-case hex digits"));
   EXPECT_THAT(complaint_about([](Manifest& m) { m.shards[0].files[0].sha256 = "00"; }),
               HasSubstr("sha256: expected 64 lower-case hex digits"));
+}
+
+TEST(Manifest, RefusesKindsThatContradictTheFiles) {
+  const auto add_file = [](Manifest& m, const std::string& name, std::int64_t bytes) {
+    for (ShardEntry& shard : m.shards) {
+      shard.files.push_back(
+          {"shard-" + std::to_string(shard.shard) + "/" + name, bytes, {0U}, std::string(64, 'c')});
+    }
+  };
+  EXPECT_EQ(
+      complaint_about([&](Manifest& m) {
+        m.indexes = {to_string(parse_index_spec("int8")), to_string(parse_index_spec("bm25"))};
+        add_file(m, "int8", 1000);
+        add_file(m, "bm25", 1000);
+      }),
+      "accepted");
+  EXPECT_THAT(complaint_about([](Manifest& m) { m.indexes = {"int8"}; }),
+              HasSubstr("shards[0].files: expected an entry for 'int8', found none"));
+  EXPECT_THAT(complaint_about([&](Manifest& m) { add_file(m, "hnsw", 1000); }),
+              HasSubstr("expected no entry for 'hnsw', which the manifest does not announce"));
+  EXPECT_THAT(complaint_about([&](Manifest& m) { add_file(m, "values", 8); }), HasSubstr("values"));
+  EXPECT_THAT(complaint_about([&](Manifest& m) {
+                m.values = true;
+                add_file(m, "values", 8);
+              }),
+              HasSubstr("shards[1].files[3]: bytes: expected 4 for 1 passages, got 8"));
+  EXPECT_THAT(complaint_about([&](Manifest& m) {
+                m.indexes = {"int8"};
+                add_file(m, "int8", 31);
+              }),
+              HasSubstr("bytes: expected at least 32 for 2 passages, got 31"));
+  EXPECT_THAT(complaint_about([](Manifest& m) { m.vectors = VectorType::kFloat16; }),
+              HasSubstr("bytes: expected 16 for 2 passages, got 32"));
+  EXPECT_THAT(complaint_about([](Manifest& m) { m.vectors = VectorType::kNone; }),
+              HasSubstr("dimension: expected an integer in [0, 0], got 4"));
+  EXPECT_THAT(complaint_about([](Manifest& m) { m.indexes = {"int9"}; }),
+              HasSubstr("indexes: expected specs of this version"));
+  EXPECT_THAT(complaint_about([](Manifest& m) { m.indexes = {"bm25"}; }),
+              HasSubstr("indexes: expected complete specs, each kind once"));
+  EXPECT_THAT(complaint_about([](Manifest& m) {
+                m.indexes = {to_string(parse_index_spec("bm25")), "int8"};
+              }),
+              HasSubstr("by rising kind"));
+  EXPECT_THAT(complaint_about([](Manifest& m) { m.next_id = -1; }),
+              HasSubstr("next_id: expected an integer in [0, "));
 }
 
 TEST(Manifest, RefusesPathsThatLeaveTheShardsFolder) {

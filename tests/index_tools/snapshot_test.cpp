@@ -228,6 +228,52 @@ TEST_F(SnapshotTest, TheSameRowsGiveTheSameGeneration) {
   EXPECT_TRUE(verify().empty());
 }
 
+TEST(SnapshotWriter, BuildsEveryKindOfIndexAndReadsItBackAfterChecking) {
+  const rookery::testing::TempFolder folder;
+  SnapshotWriterOptions options;
+  options.shards = 2;
+  for (const char* spec : {"bm25", "int8", "hnsw:m=4,serial=true", "ivfpq:nlist=2,pq_bytes=4"}) {
+    options.indexes.push_back(parse_index_spec(spec));
+  }
+  options.threads = 1;
+  std::vector<std::string> told;
+  options.index_progress = [&](const IndexSpec& spec, std::int64_t done, std::int64_t total) {
+    EXPECT_EQ(total, 600);
+    if (done == total) told.push_back(to_string(spec.kind));
+  };
+  SnapshotWriter writer(folder / "n", folder / "n/.work", facts(8), options);
+  std::uint32_t state = 1;
+  for (std::int64_t id = 0; id < 600; ++id) {
+    std::vector<float> vector(8);
+    for (float& x : vector) {
+      state = state * 1664525U + 1013904223U;
+      x = static_cast<float>(state >> 8) / 16777216.0F - 0.5F;
+    }
+    const std::string text = "word" + std::to_string(id % 50) + " and others";
+    writer.add({id, "s" + std::to_string(id), "", text}, vector);
+  }
+  const Manifest manifest = writer.commit();
+  EXPECT_EQ(told, (std::vector<std::string>{"int8", "hnsw", "ivfpq", "bm25"}));
+  ASSERT_EQ(manifest.shards[1].files.size(), 7u);
+  for (const std::string name : {"int8", "hnsw", "ivfpq", "bm25"}) {
+    ASSERT_NE(manifest.shards[1].find(name), nullptr);
+    const auto shard = open_shard(folder / "n", 1);
+    EXPECT_EQ(std::ssize(shard->file(name)), manifest.shards[1].find(name)->bytes);
+    const fs::path path = folder / "n" / manifest.generation / "shard-1" / name;
+    const std::string whole = base::read_file(path);
+    for (const std::size_t at : {std::size_t{0}, whole.size() / 2, whole.size() - 1}) {
+      std::string bytes = whole;
+      bytes[at] ^= 1;
+      base::write_file_atomically(path, bytes);
+      EXPECT_THAT(message_of([&] { open_shard(folder / "n", 1); }),
+                  HasSubstr("shard-1/" + name + ": block " + std::to_string(at >> 20) + " "));
+    }
+    base::write_file_atomically(path, whole.substr(0, whole.size() - 1));
+    EXPECT_THAT(message_of([&] { open_shard(folder / "n", 1); }), HasSubstr("(it is cut off)"));
+    base::write_file_atomically(path, whole);
+  }
+}
+
 TEST(SnapshotWriter, RefusesVectorsThatAreNotFinite) {
   const rookery::testing::TempFolder folder;
   SnapshotWriter writer(folder / "n", folder / "n/.work", facts(3), {.shards = 1});
