@@ -129,12 +129,41 @@ std::int32_t Bm25Cursor::add_and_list(std::int64_t begin, std::int64_t end,
   return count;
 }
 
-void Bm25Cursor::add_to_listed(std::int64_t begin, std::int64_t end, const PostingsView& view,
-                               const Bm25Kernel& kernel, std::int64_t* sums) {
-  for_each_posting(begin, end, view, kernel, [&](std::int32_t at, std::int64_t share) {
-    const std::int64_t before = sums[at];
-    sums[at] = before == 0 ? 0 : before + share;
-  });
+std::int64_t Bm25Cursor::share_at(std::int32_t at, const PostingsView& view) const {
+  if (scored_ == decoded_) return shares_[static_cast<std::size_t>(at)];
+  const Bm25BlockJob job = job_of(block_, view);
+  const std::uint32_t frequency =
+      1 + index_tools::bm25_packed_value(reinterpret_cast<const std::byte*>(job.frequencies),
+                                         job.frequency_bits, at);
+  const index_tools::Bm25Formula formula{view.constant, view.per_token};
+  const std::int32_t row = rows_[static_cast<std::size_t>(at)];
+  return index_tools::bm25_share(weight_, formula.ratio(frequency, view.lengths[row])) * repeats_;
+}
+
+void Bm25Cursor::add_where(std::int64_t limit, std::int64_t begin, std::int64_t end,
+                           const PostingsView& view, const Bm25Kernel& kernel, std::int64_t* sums) {
+  if (window_postings_ == 0) return;
+  const auto first = static_cast<std::int32_t>(begin);
+  const auto stop = static_cast<std::int32_t>(end);
+  std::array<std::int32_t, kBm25BlockRows + 1> wanted;
+  for (; block_ < term_.blocks.size() && row_before(block_) + 1 < stop; ++block_) {
+    decode(view, kernel);
+    const std::int32_t* rows = rows_.data();
+    std::int32_t at = at_;
+    while (at < count_ && rows[at] < first) ++at;
+    const bool whole = static_cast<std::int32_t>(term_.blocks[block_].last_row) < stop;
+    std::size_t count = 0;
+    // Few of the rows are wanted, so their shares are worth computing alone.
+    for (; at < count_ && (whole || rows[at] < stop); ++at) {
+      wanted[count] = at;
+      count += sums[rows[at] - first] >= limit ? 1 : 0;
+    }
+    for (std::size_t n = 0; n < count; ++n) {
+      sums[rows[wanted[n]] - first] += share_at(wanted[n], view);
+    }
+    at_ = at;
+    if (!whole) return;
+  }
 }
 
 std::int64_t Bm25Cursor::share_of(std::int64_t row, std::int64_t needed, const PostingsView& view,
@@ -160,13 +189,7 @@ std::int64_t Bm25Cursor::share_of(std::int64_t row, std::int64_t needed, const P
   }
   at_ = static_cast<std::int32_t>(first - rows);
   if (*first != wanted) return 0;
-  if (scored_ == decoded_) return shares_[static_cast<std::size_t>(at_)];
-  const Bm25BlockJob job = job_of(block_, view);
-  const std::uint32_t frequency =
-      1 + index_tools::bm25_packed_value(reinterpret_cast<const std::byte*>(job.frequencies),
-                                         job.frequency_bits, at_);
-  const index_tools::Bm25Formula formula{view.constant, view.per_token};
-  return index_tools::bm25_share(weight_, formula.ratio(frequency, view.lengths[row])) * repeats_;
+  return share_at(at_, view);
 }
 
 }  // namespace rookery::retriever_pool::detail

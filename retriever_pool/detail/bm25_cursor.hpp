@@ -35,9 +35,9 @@ class Bm25Cursor {
   /// `listed` has room for one more than those.
   std::int32_t add_and_list(std::int64_t begin, std::int64_t end, const PostingsView& view,
                             const Bm25Kernel& kernel, std::int64_t* sums, std::int32_t* listed);
-  /// Adds to the sums that are not zero only.
-  void add_to_listed(std::int64_t begin, std::int64_t end, const PostingsView& view,
-                     const Bm25Kernel& kernel, std::int64_t* sums);
+  /// Adds to the sums that are at least `limit` only.
+  void add_where(std::int64_t limit, std::int64_t begin, std::int64_t end, const PostingsView& view,
+                 const Bm25Kernel& kernel, std::int64_t* sums);
   /// The share of a row (rising from call to call), 0 where the term is not; -1 when the block that
   /// would hold it cannot give `needed`.
   std::int64_t share_of(std::int64_t row, std::int64_t needed, const PostingsView& view,
@@ -52,6 +52,8 @@ class Bm25Cursor {
   }
   [[nodiscard]] std::int64_t share_bound(std::uint32_t ratio_max) const;
   [[nodiscard]] Bm25BlockJob job_of(std::size_t block, const PostingsView& view) const;
+  /// Of the posting `at` of the decoded block.
+  [[nodiscard]] std::int64_t share_at(std::int32_t at, const PostingsView& view) const;
   void decode(const PostingsView& view, const Bm25Kernel& kernel);
   void score(const PostingsView& view, const Bm25Kernel& kernel);
 

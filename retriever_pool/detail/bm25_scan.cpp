@@ -17,8 +17,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::int32_t kWindowRows = 4096;  // sums of 32 KiB: they stay in the first cache
-constexpr std::int32_t kSparseRows = 1024;   // up to so many postings, rows are listed one by one
-constexpr std::int64_t kLookupCost = 10;     // postings that are added in the time of one look-up
+constexpr std::int32_t kSparseRows = 1024;  // up to so many postings, rows are listed one by one
+constexpr std::int64_t kLookupCost = 32;    // postings that are passed in the time of one look-up
 constexpr std::int32_t kDeadlineWindows = 4;
 
 const Bm25Kernel& kernel_of(InstructionSet set) {
@@ -135,13 +135,9 @@ struct Bm25Scan::Impl {
       if (bounds_upto[t + 1] == bounds_upto[t]) continue;
       Bm25Cursor& cursor = *active[t];
       const std::int64_t limit = top.needed() - bounds_upto[t];
-      // To add all postings of the window is cheaper than to look many rows up.
+      // To pass over all postings of the window is cheaper than to look many rows up.
       if (cursor.window_postings() < kLookupCost * found) {
-        if (sparse) {
-          cursor.add_to_listed(begin, end, view, kernel, sums.data());
-        } else {
-          cursor.add(begin, end, view, kernel, sums.data());
-        }
+        cursor.add_where(top.needed() - bounds_upto[t + 1], begin, end, view, kernel, sums.data());
         filter([&](std::int32_t at) { return sums[static_cast<std::size_t>(at)] >= limit; });
         continue;
       }

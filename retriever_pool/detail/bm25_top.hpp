@@ -23,6 +23,7 @@ class Bm25Top {
     keys_.clear();
     keys_.reserve(room_);
     needed_ = next_needed_ = 1;
+    worst_ = 0;
   }
   /// A row of a later window with fewer shares cannot come in.
   [[nodiscard]] std::int64_t needed() const { return needed_; }
@@ -32,7 +33,10 @@ class Bm25Top {
   /// Within a window, rows come in any order.
   void add(std::int64_t row, std::int64_t shares) {
     const auto bits = std::bit_cast<std::uint32_t>(index_tools::bm25_score_of(shares));
-    keys_.push_back(std::uint64_t{bits} << 32U | (0xFFFFFFFFU - static_cast<std::uint32_t>(row)));
+    const std::uint64_t key =
+        std::uint64_t{bits} << 32U | (0xFFFFFFFFU - static_cast<std::uint32_t>(row));
+    if (key < worst_) return;
+    keys_.push_back(key);
     if (keys_.size() >= room_) drop_worst();
   }
 
@@ -51,7 +55,8 @@ class Bm25Top {
     const auto last = keys_.begin() + static_cast<std::ptrdiff_t>(k_) - 1;
     std::nth_element(keys_.begin(), last, keys_.end(), std::greater<>());
     keys_.resize(k_);
-    next_needed_ = above(static_cast<std::uint32_t>(keys_.back() >> 32U));
+    worst_ = keys_.back();
+    next_needed_ = above(static_cast<std::uint32_t>(worst_ >> 32U));
   }
 
   // The fewest shares that may round to a float above this one: half way to the next.
@@ -62,6 +67,7 @@ class Bm25Top {
   }
 
   std::vector<std::uint64_t> keys_;
+  std::uint64_t worst_ = 0;  // of the k that were left when the worst were dropped
   std::size_t k_ = 0, room_ = 0;
   std::int64_t needed_ = 1, next_needed_ = 1;
 };
