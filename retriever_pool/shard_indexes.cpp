@@ -26,8 +26,9 @@ std::unique_ptr<ShardIndex> open_kind(IndexKind kind,
       return make_exact_index(shard, metric, team);
     case IndexKind::kHnsw:
       return make_hnsw_index(shard, metric, team);
-    case IndexKind::kInt8:
     case IndexKind::kIvfPq:
+      return make_ivfpq_index(shard, metric, team);
+    case IndexKind::kInt8:
     case IndexKind::kBm25:
       break;
   }

@@ -10,6 +10,7 @@
 #include "launch/commands/index_export.hpp"
 #include "launch/commands/index_import.hpp"
 #include "launch/commands/index_info.hpp"
+#include "launch/commands/index_recall.hpp"
 #include "launch/commands/index_rewrite.hpp"
 
 #include <CLI/CLI.hpp>
@@ -99,6 +100,7 @@ void add_index_command(CLI::App& app) {
   add_index_import(*index);
   add_index_export(*index);
   add_index_datastore(*index);
+  add_index_recall(*index);
 }
 
 }  // namespace rookery::launch
