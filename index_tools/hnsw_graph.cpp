@@ -250,6 +250,26 @@ HnswGraph HnswGraph::open(std::span<const std::byte> bytes, std::int64_t count,
   return graph;
 }
 
+FaissHnsw to_faiss(const HnswGraph& graph) {
+  FaissHnsw result;
+  result.m = graph.m;
+  result.levels = graph.count > 0 ? graph.levels : 0;
+  result.entry = graph.entry;
+  result.ef_construction = graph.parameters.ef_construction;
+  result.ef_search = graph.parameters.ef_search;
+  result.offsets.push_back(0);
+  for (std::int32_t node = 0; node < graph.count; ++node) {
+    std::int32_t level = 0;
+    for (auto links = graph.links(node, level); !links.empty(); links = graph.links(node, level)) {
+      result.links.insert(result.links.end(), links.begin(), links.end());
+      ++level;
+    }
+    result.node_levels.push_back(level);
+    result.offsets.push_back(std::ssize(result.links));
+  }
+  return result;
+}
+
 void write_hnsw_graph(const SnapshotShard& shard, const std::string& metric,
                       const HnswParameters& parameters, int threads, detail::GenerationFile& file) {
   const std::int64_t count = shard.count();

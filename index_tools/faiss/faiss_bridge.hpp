@@ -46,6 +46,15 @@ struct VectorsView {
   bool l2 = false;  ///< else inner product
 };
 
+/// faiss's own search over a graph, for benchmarks and tests that compare ours with it.
+class FaissHnswSearch {
+ public:
+  virtual ~FaissHnswSearch() = default;
+  /// The nearest `k` rows of every query, -1 where there are fewer: `[queries, k]`.
+  virtual std::vector<std::int64_t> search(std::span<const float> queries, std::int32_t k,
+                                           std::int32_t ef_search, int threads) = 0;
+};
+
 /// All that we ask of faiss (1.7.3, built with AVX2). It lies in `librookery_faiss.so`, loaded at
 /// the first use: its BLAS and OpenMP names stay hidden, a node that only searches never loads it,
 /// and a machine without AVX2 gets a `UserError` by name instead of an illegal instruction. Threads
@@ -68,6 +77,9 @@ class FaissBridge {
                           const FaissHnsw& graph) = 0;
   virtual void write_ivfpq(const std::filesystem::path& path, const VectorsView& shape,
                            const FaissIvfPq& lists) = 0;
+  /// `rows` must outlive what is returned.
+  virtual std::unique_ptr<FaissHnswSearch> open_hnsw(const VectorsView& rows,
+                                                     const FaissHnsw& graph) = 0;
 };
 
 /// Loads the library once. Throws `UserError` saying what is missing (AVX2, the library's file).

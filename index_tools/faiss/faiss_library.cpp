@@ -67,6 +67,10 @@ class LoadedFaiss final : public FaissBridge {
                    const FaissIvfPq& lists) override {
     guarded(path.c_str(), 1, [&] { write_faiss_ivfpq(path, shape, lists); });
   }
+  std::unique_ptr<FaissHnswSearch> open_hnsw(const VectorsView& rows,
+                                             const FaissHnsw& graph) override {
+    return guarded("hnsw search", 1, [&] { return open_faiss_hnsw(rows, graph); });
+  }
 };
 
 }  // namespace

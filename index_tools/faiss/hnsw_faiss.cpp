@@ -7,10 +7,19 @@
 #include <stdexcept>
 
 #include "index_tools/faiss/detail/faiss_calls.hpp"
+#include "index_tools/faiss/detail/faiss_threads.hpp"
 #include "index_tools/faiss/detail/faiss_writer.hpp"
 
 namespace rookery::index_tools::detail {
 namespace {
+
+void check_shape(const FaissHnsw& graph, std::int64_t count, const std::string& where) {
+  if (std::ssize(graph.node_levels) != count || std::ssize(graph.offsets) != count + 1 ||
+      graph.offsets.back() != std::ssize(graph.links) || graph.m < 2 || graph.m > 4096) {
+    throw std::invalid_argument(where + ": expected a graph of " + std::to_string(count) +
+                                " rows, got one of " + std::to_string(graph.node_levels.size()));
+  }
+}
 
 // Distances to rows that stay where they are.
 class ViewDistances final : public faiss::DistanceComputer {
@@ -56,7 +65,43 @@ class ViewStorage final : public faiss::Index {
   VectorsView rows_;
 };
 
+// The searched index with its storage; the graph is checked before, since faiss follows it blindly.
+class ViewSearch final : public FaissHnswSearch {
+ public:
+  ViewSearch(const VectorsView& rows, const FaissHnsw& graph)
+      : storage_(rows), index_(&storage_, graph.m) {
+    const std::int64_t count = checked_rows(rows, "hnsw search");
+    check_shape(graph, count, "hnsw search");
+    storage_.add(count, rows.vectors.data());
+    index_.ntotal = count;
+    faiss::HNSW& hnsw = index_.hnsw;
+    hnsw.levels.assign(graph.node_levels.begin(), graph.node_levels.end());
+    hnsw.offsets.assign(graph.offsets.begin(), graph.offsets.end());
+    hnsw.neighbors = graph.links;
+    hnsw.entry_point = graph.entry;
+    hnsw.max_level = graph.levels - 1;
+  }
+  std::vector<std::int64_t> search(std::span<const float> queries, std::int32_t k,
+                                   std::int32_t ef_search, int threads) override {
+    const FaissThreads scope(threads);
+    const std::int64_t count = checked_rows({queries, index_.d, false}, "hnsw search");
+    std::vector<std::int64_t> ids(static_cast<std::size_t>(count * k));
+    std::vector<float> distances(ids.size());
+    index_.hnsw.efSearch = ef_search;
+    index_.search(count, queries.data(), k, distances.data(), ids.data());
+    return ids;
+  }
+
+ private:
+  ViewStorage storage_;
+  faiss::IndexHNSW index_;
+};
+
 }  // namespace
+
+std::unique_ptr<FaissHnswSearch> open_faiss_hnsw(const VectorsView& rows, const FaissHnsw& graph) {
+  return std::make_unique<ViewSearch>(rows, graph);
+}
 
 FaissHnsw build_faiss_hnsw(const VectorsView& rows, std::int32_t m, std::int32_t ef_construction) {
   const std::int64_t count = checked_rows(rows, "hnsw build");
@@ -88,11 +133,7 @@ FaissHnsw build_faiss_hnsw(const VectorsView& rows, std::int32_t m, std::int32_t
 void write_faiss_hnsw(const std::filesystem::path& path, const VectorsView& rows,
                       const FaissHnsw& graph) {
   const std::int64_t count = checked_rows(rows, path.string());
-  if (std::ssize(graph.node_levels) != count || std::ssize(graph.offsets) != count + 1 ||
-      graph.offsets.back() != std::ssize(graph.links) || graph.m < 2 || graph.m > 4096) {
-    throw std::invalid_argument(path.string() + ": expected a graph of " + std::to_string(count) +
-                                " rows, got one of " + std::to_string(graph.node_levels.size()));
-  }
+  check_shape(graph, count, path.string());
   const faiss::HNSW shape(graph.m);  // the probabilities and link counts of its levels
   const std::vector<std::uint64_t> offsets(graph.offsets.begin(), graph.offsets.end());
   FaissWriter file(path);

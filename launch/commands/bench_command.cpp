@@ -3,6 +3,7 @@
 #include "launch/commands.hpp"
 #include "launch/commands/bench_bm25.hpp"
 #include "launch/commands/bench_encode.hpp"
+#include "launch/commands/bench_hnsw.hpp"
 #include "launch/commands/bench_ivfpq.hpp"
 #include "launch/commands/bench_query.hpp"
 #include "launch/commands/bench_ralm.hpp"
@@ -16,6 +17,7 @@ void add_bench_command(CLI::App& app) {
   bench->footer("Example: rookery bench query wiki --queries 2000");
   add_bench_bm25(*bench);
   add_bench_encode(*bench);
+  add_bench_hnsw(*bench);
   add_bench_ivfpq(*bench);
   add_bench_query(*bench);
   add_bench_ralm(*bench);
