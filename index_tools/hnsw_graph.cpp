@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "base/thread_team.hpp"
 #include "index_tools/detail/generation_file.hpp"
 #include "index_tools/faiss/faiss_bridge.hpp"
 
@@ -285,8 +286,9 @@ void write_hnsw_graph(const SnapshotShard& shard, const std::string& metric,
   built.entry = -1;
   built.offsets = {0};
   if (count > 0) {
+    const int wanted = threads > 0 ? threads : base::usable_cores();
     built = faiss_bridge().build_hnsw(rows, parameters.m, parameters.ef_construction,
-                                      parameters.serial ? 1 : threads);
+                                      parameters.serial ? 1 : wanted);
   }
 
   Header header = header_of(built, count, parameters);

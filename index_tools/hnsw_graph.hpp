@@ -39,10 +39,10 @@ struct HnswGraph {
 /// The graph in faiss's arrays, for export and comparison.
 FaissHnsw to_faiss(const HnswGraph& graph);
 
-/// Builds the graph of a shard with faiss and writes it. `threads` counts unless the parameters ask
-/// for a serial build, which gives the same file every time. Takes, beside the mapped vectors,
-/// 8 m + 40 bytes a row for the links, twice that at the end, and for float16 vectors 4 bytes an
-/// element. Blocks.
+/// Builds the graph of a shard with faiss and writes it. `threads` (0: all usable cores) counts
+/// unless the parameters ask for a serial build, which gives the same file every time. Takes,
+/// beside the mapped vectors, 8 m + 40 bytes a row for the links, twice that at the end, and for
+/// float16 vectors 4 bytes an element. Blocks.
 void write_hnsw_graph(const SnapshotShard& shard, const std::string& metric,
                       const HnswParameters& parameters, int threads, detail::GenerationFile& file);
 
