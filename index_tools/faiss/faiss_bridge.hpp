@@ -77,7 +77,7 @@ class FaissBridge {
                           const FaissHnsw& graph) = 0;
   virtual void write_ivfpq(const std::filesystem::path& path, const VectorsView& shape,
                            const FaissIvfPq& lists) = 0;
-  /// `rows` must outlive what is returned.
+  /// Copies the rows.
   virtual std::unique_ptr<FaissHnswSearch> open_hnsw(const VectorsView& rows,
                                                      const FaissHnsw& graph) = 0;
 };

@@ -1,7 +1,6 @@
 #include <faiss/IndexFlat.h>
 #include <faiss/IndexHNSW.h>
 #include <faiss/impl/DistanceComputer.h>
-#include <faiss/utils/distances.h>
 
 #include <memory>
 #include <stdexcept>
@@ -9,6 +8,7 @@
 #include "index_tools/faiss/detail/faiss_calls.hpp"
 #include "index_tools/faiss/detail/faiss_threads.hpp"
 #include "index_tools/faiss/detail/faiss_writer.hpp"
+#include "index_tools/faiss/detail/row_distances.hpp"
 
 namespace rookery::index_tools::detail {
 namespace {
@@ -34,9 +34,8 @@ class ViewDistances final : public faiss::DistanceComputer {
     return rows_.vectors.data() + row * rows_.dimension;
   }
   [[nodiscard]] float distance(const float* a, const float* b) const {
-    const auto dimension = static_cast<std::size_t>(rows_.dimension);
-    return rows_.l2 ? faiss::fvec_L2sqr(a, b, dimension)
-                    : faiss::fvec_inner_product(a, b, dimension);
+    return rows_.l2 ? row_squares_avx2(a, b, rows_.dimension)
+                    : row_product_avx2(a, b, rows_.dimension);
   }
   VectorsView rows_;
   const float* query_ = nullptr;
@@ -65,14 +64,14 @@ class ViewStorage final : public faiss::Index {
   VectorsView rows_;
 };
 
-// The searched index with its storage; the graph is checked before, since faiss follows it blindly.
-class ViewSearch final : public FaissHnswSearch {
+// faiss's own index as it is; the graph is checked before, since faiss follows it blindly.
+class FlatSearch final : public FaissHnswSearch {
  public:
-  ViewSearch(const VectorsView& rows, const FaissHnsw& graph)
-      : storage_(rows), index_(&storage_, graph.m) {
+  FlatSearch(const VectorsView& rows, const FaissHnsw& graph)
+      : index_(rows.dimension, graph.m, rows.l2 ? faiss::METRIC_L2 : faiss::METRIC_INNER_PRODUCT) {
     const std::int64_t count = checked_rows(rows, "hnsw search");
     check_shape(graph, count, "hnsw search");
-    storage_.add(count, rows.vectors.data());
+    index_.storage->add(count, rows.vectors.data());
     index_.ntotal = count;
     faiss::HNSW& hnsw = index_.hnsw;
     hnsw.levels.assign(graph.node_levels.begin(), graph.node_levels.end());
@@ -93,14 +92,13 @@ class ViewSearch final : public FaissHnswSearch {
   }
 
  private:
-  ViewStorage storage_;
-  faiss::IndexHNSW index_;
+  faiss::IndexHNSWFlat index_;
 };
 
 }  // namespace
 
 std::unique_ptr<FaissHnswSearch> open_faiss_hnsw(const VectorsView& rows, const FaissHnsw& graph) {
-  return std::make_unique<ViewSearch>(rows, graph);
+  return std::make_unique<FlatSearch>(rows, graph);
 }
 
 FaissHnsw build_faiss_hnsw(const VectorsView& rows, std::int32_t m, std::int32_t ef_construction) {

@@ -11,6 +11,7 @@
 
 #include "base/atomic_file.hpp"
 #include "index_tools/detail/generation_file.hpp"
+#include "index_tools/faiss/faiss_bridge.hpp"
 #include "tests/support/error_text.hpp"
 #include "tests/support/seed.hpp"
 #include "tests/support/temp_folder.hpp"
@@ -119,6 +120,18 @@ TEST(HnswGraphTest, ReadsBackWhatWasBuilt) {
     }
   }
   EXPECT_GT(reached.size(), 590U);
+}
+
+TEST(HnswGraphTest, FaisssArraysHoldTheSameLinks) {
+  const VectorShard shard(300, false);
+  const std::string bytes = graph_file(shard, serial_parameters());
+  const FaissHnsw theirs = to_faiss(open(bytes, 300));
+  const FaissHnsw built = faiss_bridge().build_hnsw({shard.vectors(), kDimension, true}, 8, 40, 1);
+  EXPECT_EQ(theirs.links, built.links);
+  EXPECT_EQ(theirs.offsets, built.offsets);
+  EXPECT_EQ(theirs.node_levels, built.node_levels);
+  EXPECT_EQ(theirs.levels, built.levels);
+  EXPECT_EQ(theirs.entry, built.entry);
 }
 
 TEST(HnswGraphTest, ASerialBuildGivesTheSameBytesEveryTime) {

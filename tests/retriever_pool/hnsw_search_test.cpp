@@ -11,6 +11,7 @@
 
 #include "base/atomic_file.hpp"
 #include "index_tools/detail/generation_file.hpp"
+#include "index_tools/faiss/faiss_bridge.hpp"
 #include "index_tools/hnsw_graph.hpp"
 #include "index_tools/int8_codes.hpp"
 #include "index_tools/vector_math.hpp"
@@ -296,6 +297,37 @@ TEST(HnswSearchTest, ADeadlineEndsTheSearchAndWrongArgumentsAreNamed) {
   EXPECT_EQ(fault_of(batch).second, "(no error)");
   batch.queries = std::span(queries).first(kDimension - 1);
   EXPECT_THAT(fault_of(batch).second, HasSubstr("[batch, 40]"));
+}
+
+// The yardstick is faiss's own walk over the same graph with as many candidates.
+TEST(HnswSearchTest, FindsAsMuchAsFaissOverTheSameGraph) {
+  const auto queries = clustered(13, 100);
+  for (const Metric metric : {Metric::kInnerProduct, Metric::kL2}) {
+    const auto shard = shard_with_graph(metric);
+    const auto graph = index_tools::HnswGraph::open(shard->file("hnsw"), kRows, "test");
+    const auto faiss = index_tools::faiss_bridge().open_hnsw(
+        {shard->vectors(), kDimension, metric == Metric::kL2}, index_tools::to_faiss(graph));
+    for (const std::int32_t ef : {16, 40, 100}) {
+      SearchBatch batch;
+      batch.queries = queries;
+      batch.k = 10;
+      batch.tuning.ef_search = ef;
+      const double ours = recall(*shard, metric, batch, search(shard, metric, batch));
+      HitRows theirs(100);
+      const auto rows = faiss->search(queries, 10, ef, 1);
+      for (std::size_t i = 0; i < rows.size(); ++i) {
+        const auto row = static_cast<std::size_t>(rows[i]);
+        const auto vector =
+            shard->vectors().subspan(row * kDimension, static_cast<std::size_t>(kDimension));
+        theirs[i / 10].push_back(
+            {shard->ids()[row], exact_score(metric, query_of(queries, i / 10), vector)});
+      }
+      for (auto& row : theirs) std::sort(row.begin(), row.end(), better);
+      // Ties at the edge of the beam may fall either way.
+      EXPECT_NEAR(ours, recall(*shard, metric, batch, theirs), 0.01)
+          << to_string(metric) << ", ef " << ef;
+    }
+  }
 }
 
 TEST(HnswSearchTest, OverInt8CodesTheScoresAreStillLawOnesAndRecallIsKept) {
