@@ -9,7 +9,6 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <numeric>
-#include <random>
 #include <set>
 
 #include "base/error.hpp"
@@ -18,7 +17,7 @@
 #include "index_tools/npy_file.hpp"
 #include "index_tools/snapshot.hpp"
 #include "index_tools/snapshot_writer.hpp"
-#include "index_tools/vector_math.hpp"
+#include "launch/clustered_vectors.hpp"
 #include "launch/rival.hpp"
 #include "retriever_pool/shard_index.hpp"
 
@@ -220,36 +219,6 @@ std::vector<std::set<std::int64_t>> exact_ids(const SnapshotShard& shard, const 
 
 }  // namespace
 
-std::vector<float> clustered_rows(std::int64_t count, std::int32_t dimension, std::uint64_t salt) {
-  constexpr std::int64_t kCentres = 2000, kLatent = 64;
-  std::mt19937_64 random(1);
-  std::normal_distribution<float> normal;
-  const auto draw = [&](std::int64_t values, float scale) {
-    std::vector<float> drawn(static_cast<std::size_t>(values));
-    for (float& value : drawn) value = scale * normal(random);
-    return drawn;
-  };
-  const std::vector<float> centres = draw(kCentres * kLatent, 1);
-  const std::vector<float> projection = draw(kLatent * dimension, 0.125F);
-  random.seed(salt);
-  std::vector<float> rows;
-  rows.reserve(static_cast<std::size_t>(count * dimension));
-  for (std::int64_t row = 0; row < count; ++row) {
-    const auto centre = static_cast<std::int64_t>(random() % kCentres);
-    std::vector<float> latent = draw(kLatent, 0.6F);
-    std::vector<float> vector = draw(dimension, 0.1F);
-    for (std::int64_t l = 0; l < kLatent; ++l) {
-      const float weight = latent[static_cast<std::size_t>(l)] +
-                           centres[static_cast<std::size_t>(centre * kLatent + l)];
-      const float* axis = projection.data() + l * dimension;
-      for (std::size_t d = 0; d < vector.size(); ++d) vector[d] += weight * axis[d];
-    }
-    rows.insert(rows.end(), vector.begin(), vector.end());
-  }
-  normalise_rows(rows, dimension);
-  return rows;
-}
-
 std::optional<double> ms_at_recall(const std::vector<RecallPoint>& curve, double recall) {
   for (std::size_t i = 0; i < curve.size(); ++i) {
     if (curve[i].recall < recall) continue;
@@ -264,10 +233,15 @@ Json measure_hnsw(const HnswBenchOptions& options,
                   const std::function<void(const std::string&)>& tell) {
   const ScratchFolder scratch;
   tell("drawing " + std::to_string(options.rows) + " vectors");
-  const std::vector<float> rows = clustered_rows(options.rows, options.dimension, 2);
-  Queries queries{clustered_rows(kQueries, options.dimension, 3), options.dimension, options.k};
+  const ClusteredVectors drawn(options.dimension, 1);
+  const std::vector<float> rows = drawn.rows(0, options.rows, options.build_threads);
+  const Queries queries{drawn.rows(options.rows, kQueries, options.build_threads),
+                        options.dimension, options.k};
   write_npy(scratch.path() / "vectors.npy", rows, options.dimension);
   write_npy(scratch.path() / "queries.npy", queries.all, options.dimension);
+
+  // Before faiss is loaded here, which sets how OpenMP's threads wait in this process and below it.
+  auto rival = Rival::start("hnsw_faiss", {scratch.path().string()}, options.build_threads);
 
   Json result;
   tell("building the graph");
@@ -283,7 +257,6 @@ Json measure_hnsw(const HnswBenchOptions& options,
   contenders.push_back(our_contender("int8", coded, queries));
   contenders.push_back(
       old_faiss(std::shared_ptr(faiss_bridge().open_hnsw(view, to_faiss(graph))), queries));
-  auto rival = Rival::start("hnsw_faiss", {scratch.path().string()}, options.build_threads);
   Json built = {{"rookery_s", std::min(our_seconds, again)}, {"faiss_cpu_s", nullptr}};
   if (rival) {
     tell("faiss-cpu builds its own");

@@ -28,13 +28,9 @@ struct RecallPoint {
 std::optional<double> ms_at_recall(const std::vector<RecallPoint>& curve, double recall);
 
 /// Our search (float32 and int8 storage), faiss 1.7.3's over the same graph, and faiss-cpu's over
-/// its own of the same parameters, on clustered unit vectors (`clustered_rows`), inner product.
+/// its own of the same parameters, on clustered unit vectors, inner product.
 /// `tell` hears what is going on. Blocks for minutes.
 nlohmann::json measure_hnsw(const HnswBenchOptions& options,
                             const std::function<void(const std::string&)>& tell);
-
-/// `[count, dimension]`: 2,000 centres in 64 dimensions, noise of 0.6 there, one projection for
-/// all, noise of 0.1 on top, scaled to length 1. `salt` draws other rows around the same centres.
-std::vector<float> clustered_rows(std::int64_t count, std::int32_t dimension, std::uint64_t salt);
 
 }  // namespace rookery::launch
