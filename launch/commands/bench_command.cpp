@@ -8,6 +8,7 @@
 #include "launch/commands/bench_query.hpp"
 #include "launch/commands/bench_ralm.hpp"
 #include "launch/commands/bench_scale.hpp"
+#include "launch/commands/bench_search.hpp"
 
 namespace rookery::launch {
 
@@ -22,6 +23,7 @@ void add_bench_command(CLI::App& app) {
   add_bench_query(*bench);
   add_bench_ralm(*bench);
   add_bench_scale(*bench);
+  add_bench_search(*bench);
 }
 
 }  // namespace rookery::launch
