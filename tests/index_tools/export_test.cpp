@@ -153,6 +153,31 @@ TEST_F(ExportTest, RefusesWhatIsNotThere) {
   EXPECT_THAT(error_text([&] { export_snapshot(options); }), HasSubstr("no such snapshot"));
 }
 
+TEST_F(ExportTest, FaissFilesComeBackWithVectorsAndIds) {
+  std::vector<float> vectors;
+  for (std::int64_t i = 0; i < kRows * kDimension; ++i) {
+    vectors.push_back(static_cast<float>((i * 37) % 101) / 8);
+  }
+  save(folder / "x.npy", vectors, {NpyType::kFloat32, 2, kRows, kDimension});
+  import_snapshot(import);
+  options.npy = folder / "before.npy";
+  for (const char* kind : {"flat", "hnsw"}) {
+    options.faiss = folder / "x.faiss";
+    options.faiss_kind = kind;
+    options.threads = 1;
+    export_snapshot(options);
+    ImportOptions back;
+    back.vectors = {folder / "x.faiss"};
+    back.out = folder / kind;
+    EXPECT_EQ(import_snapshot(back).manifest.metric, "inner_product");
+    ExportOptions again;
+    again.snapshot = folder / kind;
+    again.npy = folder / "after.npy";
+    export_snapshot(again);
+    EXPECT_EQ(bytes(folder / "after.npy"), bytes(folder / "before.npy")) << kind;
+  }
+}
+
 TEST_F(ExportTest, AGraphFileNeedsIdsThatAreRows) {
   std::vector<std::int64_t> wanted;
   for (std::int64_t row = 0; row < kRows; ++row) wanted.push_back(row + 1);

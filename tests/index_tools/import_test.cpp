@@ -1,6 +1,7 @@
 #include "index_tools/import.hpp"
 
 #include "base/atomic_file.hpp"
+#include "index_tools/faiss/faiss_bridge.hpp"
 #include "index_tools/npy_file.hpp"
 #include "index_tools/snapshot.hpp"
 #include "tests/support/error_text.hpp"
@@ -280,6 +281,81 @@ TEST_F(ImportTest, ABrokenTextIsReportedBeforeAnythingIsWritten) {
   base::write_file_atomically(folder / "t.jsonl", "{\"text\":\"zero\"}\n{\"text\":1}\n");
   options.passages = folder / "t.jsonl";
   EXPECT_THAT(complaint(), HasSubstr("t.jsonl:2"));
+}
+
+class FaissImportTest : public ImportTest {
+ protected:
+  FaissImportTest() { options.vectors = {folder / "x.faiss"}; }
+  /// Flat, with ids where there are some.
+  void write_flat(const std::vector<float>& vectors, bool l2,
+                  const std::vector<std::int64_t>& ids = {}) {
+    faiss_bridge().write_flat(folder / "x.faiss", {vectors, kDimension, l2}, ids);
+  }
+};
+
+TEST_F(FaissImportTest, TakesVectorsMetricAndIdsOfTheFile) {
+  const std::vector<float> vectors = random_vectors(30);
+  std::vector<std::int64_t> ids;
+  for (std::int64_t row = 0; row < 30; ++row) ids.push_back(1000 - 3 * row);
+  write_flat(vectors, true, ids);
+  const ImportReport report = import_snapshot(options);
+  EXPECT_EQ(report.manifest.metric, "l2");
+  const auto only = shard();
+  for (std::size_t row = 0; row < 30; ++row) {
+    ASSERT_EQ(only->ids()[row], ids[29 - row]);
+    EXPECT_EQ(std::memcmp(&only->vectors()[row * kDimension], &vectors[(29 - row) * kDimension],
+                          kDimension * sizeof(float)),
+              0);
+  }
+}
+
+TEST_F(FaissImportTest, RefusesAnotherMetricThanTheFiles) {
+  write_flat(random_vectors(5), true);
+  options.metric = "inner_product";
+  EXPECT_THAT(complaint(), AllOf(HasSubstr("x.faiss, l2"), HasSubstr("got inner_product"),
+                                 HasSubstr("--drop-phi")));
+  write_flat(random_vectors(5), false);
+  options.metric = "l2";
+  EXPECT_THAT(complaint(), AllOf(HasSubstr("inner_product"), HasSubstr("got l2")));
+  options.metric.clear();
+  options.drop_phi = true;
+  EXPECT_THAT(complaint(), HasSubstr("expected the metric l2 for --drop-phi"));
+}
+
+TEST_F(FaissImportTest, IdsThatNumberTextsInAnotherOrderNeedAWord) {
+  write_flat(random_vectors(3), false, {2, 0, 1});
+  base::write_file_atomically(folder / "t.jsonl",
+                              "{\"text\":\"zero\"}\n{\"text\":\"one\"}\n{\"text\":\"two\"}\n");
+  options.passages = folder / "t.jsonl";
+  EXPECT_THAT(complaint(), HasSubstr("--texts-by"));
+  options.texts_by = TextOrder::kId;
+  import_snapshot(options);
+  EXPECT_EQ(shard()->passage(2).text, "two");
+  EXPECT_EQ(shard()->vectors()[0], random_vectors(3)[kDimension]) << "id 0 is row 1";
+}
+
+TEST_F(FaissImportTest, DecodedCodesNeedLeave) {
+  const std::vector<float> vectors = random_vectors(600);
+  const VectorsView view{vectors, kDimension, true};
+  FaissBridge& bridge = faiss_bridge();
+  const FaissIvfPq model = bridge.train_ivfpq(view, 4, 3, 1, 1);
+  FaissIvfPq lists = bridge.encode_ivfpq(model, view, 1);
+  lists.centroids = model.centroids;
+  lists.codebooks = model.codebooks;
+  bridge.write_ivfpq(folder / "x.faiss", view, lists);
+  EXPECT_THAT(complaint(), AllOf(HasSubstr("ivfpq"), HasSubstr("--allow-lossy")));
+  options.allow_lossy = true;
+  const ImportReport report = import_snapshot(options);
+  EXPECT_EQ(report.manifest.passages, 600);
+  EXPECT_FALSE(report.loss.empty());
+  // Decoded by row: near the vector of the same row, far nearer than that of another.
+  const auto only = shard();
+  double own = 0, other = 0;
+  for (std::size_t i = 0; i < 599 * kDimension; ++i) {
+    own += std::pow(static_cast<double>(only->vectors()[i] - vectors[i]), 2);
+    other += std::pow(static_cast<double>(only->vectors()[i] - vectors[i + kDimension]), 2);
+  }
+  EXPECT_LT(own, 0.2 * other);
 }
 
 TEST_F(ImportTest, EqualInputsGiveEqualGenerations) {
