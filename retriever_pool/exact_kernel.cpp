@@ -6,6 +6,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "base/cpu_features.hpp"
 #include "retriever_pool/detail/scan_support.hpp"
 
 namespace rookery::retriever_pool {
@@ -23,8 +24,8 @@ constexpr std::int64_t kBlockRowsMax = 256;
 
 bool cpu_has(InstructionSet set) {
 #if defined(__x86_64__)
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                    __builtin_cpu_supports("f16c");
+  const bool avx2 =
+      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && base::cpu_has_f16c();
   if (set == InstructionSet::kAvx2) return avx2;
   if (set == InstructionSet::kAvx512) return avx2 && __builtin_cpu_supports("avx512f");
 #endif

@@ -6,6 +6,7 @@
 #include <string>
 #include <system_error>
 
+#include "base/cpu_features.hpp"
 #include "base/error.hpp"
 #include "index_tools/faiss/detail/faiss_loader.hpp"
 
@@ -56,10 +57,9 @@ FaissBridge& load_faiss_bridge(const std::filesystem::path& library, bool avx2) 
 }  // namespace detail
 
 FaissBridge& faiss_bridge() {
-  static FaissBridge& bridge =
-      detail::load_faiss_bridge(detail::faiss_library_path(), __builtin_cpu_supports("avx2") &&
-                                                                  __builtin_cpu_supports("fma") &&
-                                                                  __builtin_cpu_supports("f16c"));
+  static FaissBridge& bridge = detail::load_faiss_bridge(
+      detail::faiss_library_path(),
+      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && base::cpu_has_f16c());
   return bridge;
 }
 

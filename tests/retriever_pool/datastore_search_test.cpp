@@ -2,6 +2,8 @@
 #include "index_tools/datastore.hpp"
 #include "retriever_pool/exact_kernel.hpp"
 #include "retriever_pool/retriever.hpp"
+#include "retriever_pool/search_team.hpp"
+#include "retriever_pool/shard_index.hpp"
 #include "tests/support/seed.hpp"
 #include "tests/support/temp_folder.hpp"
 
@@ -110,20 +112,27 @@ TEST_F(DatastoreSearch, ExactSearchGivesTheNearestEntriesUpToThe1024th) {
 }
 
 TEST_F(DatastoreSearch, CompressedSearchThatReadsAllListsAndCandidatesIsExact) {
-  const auto pool = open(2, {index_tools::parse_index_spec("ivfpq:nlist=8,pq_bytes=4,nprobe=2")});
-  RetrievalRequest wide = request(64);
-  wide.kind = index_tools::IndexKind::kIvfPq;
-  wide.tuning.nprobe = 8;
-  wide.tuning.candidates = static_cast<std::int32_t>(kEntries);
-  expect_nearest(pool->retrieve(wide), 64);
-
-  // With the index's own nprobe distances are still those of the keys, whatever was found.
-  wide.tuning = {};
-  const RetrievalAnswer narrow = pool->retrieve(wide);
-  for (std::size_t number = 0; number < narrow.rows.size(); ++number) {
-    ASSERT_FALSE(narrow.rows[number].empty());
-    for (const Document& document : narrow.rows[number]) {
-      EXPECT_EQ(document.score, exact_score(Metric::kL2, query(number), key(document.id)));
+  open(2, {index_tools::parse_index_spec("ivfpq:nlist=8,pq_bytes=4,nprobe=2")});
+  const auto team = std::make_shared<SearchTeam>(1);
+  std::vector<HitRows> answers;
+  for (std::int32_t shard = 0; shard < 2; ++shard) {
+    const auto index =
+        make_ivfpq_index(index_tools::open_shard(folder / "store", shard), Metric::kL2, team);
+    SearchBatch batch;
+    batch.queries = queries;
+    batch.k = 64;
+    batch.tuning.nprobe = 8;
+    batch.tuning.candidates = static_cast<std::int32_t>(kEntries);
+    answers.push_back(index->search(batch));
+  }
+  for (std::size_t number = 0; number < static_cast<std::size_t>(kQueries); ++number) {
+    std::vector<Hit> merged = answers[0][number];
+    merged.insert(merged.end(), answers[1][number].begin(), answers[1][number].end());
+    std::sort(merged.begin(), merged.end(), better);
+    const auto nearest = by_distance(number);
+    for (std::size_t rank = 0; rank < 64; ++rank) {
+      ASSERT_EQ(merged[rank].id, nearest[rank].second) << "query " << number << " rank " << rank;
+      EXPECT_EQ(merged[rank].score, exact_score(Metric::kL2, query(number), key(merged[rank].id)));
     }
   }
 }
