@@ -179,4 +179,11 @@ void write_int8_codes(const SnapshotShard& shard, detail::GenerationFile& file) 
   write_floats(norms, file);
 }
 
+void write_int8_codes(const SnapshotShard& shard, const std::filesystem::path& folder,
+                      const std::string& name) {
+  detail::GenerationFile file(folder, name);
+  write_int8_codes(shard, file);
+  file.finish();
+}
+
 }  // namespace rookery::index_tools

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <span>
 #include <string>
 
@@ -53,5 +54,8 @@ Int8Row quantise_row(std::span<const float> vector, std::uint8_t* codes);
 /// dimension is above `kInt8DimensionMax`, or when one holds NaN or infinity or is longer than 1e18
 /// (by row).
 void write_int8_codes(const SnapshotShard& shard, detail::GenerationFile& file);
+/// The same as a file of its own, `folder / name`, outside of any snapshot.
+void write_int8_codes(const SnapshotShard& shard, const std::filesystem::path& folder,
+                      const std::string& name);
 
 }  // namespace rookery::index_tools

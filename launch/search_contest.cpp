@@ -17,7 +17,6 @@
 #include "base/mapped_file.hpp"
 #include "base/progress.hpp"
 #include "base/subprocess.hpp"
-#include "index_tools/detail/generation_file.hpp"
 #include "index_tools/int8_codes.hpp"
 #include "index_tools/npy_file.hpp"
 #include "launch/rival.hpp"
@@ -189,9 +188,7 @@ Json run_search_contest(const SearchContestOptions& options) {
   write_random_units(queries_path, queries_count, options.dimension, options.seed + 1);
   const auto rows = std::make_shared<MappedRows>(vectors, options.rows, options.dimension);
   const MappedRows queries(queries_path, queries_count, options.dimension);
-  index_tools::detail::GenerationFile codes(folder.path(), "int8");
-  index_tools::write_int8_codes(*rows, codes);
-  codes.finish();
+  index_tools::write_int8_codes(*rows, folder.path(), "int8");
   rows->map_codes(folder.path() / "int8");
 
   const int threads_max = *std::max_element(options.threads.begin(), options.threads.end());
