@@ -170,37 +170,42 @@ class Axes {
   double first_ = 0, last_ = 1, bottom_ = 0, step_ = 0.1;
 };
 
-// Light and dark alike: a line's colour is told apart on both grounds.
-constexpr const char* kStyle =
-    "<style>\n"
-    "svg { background: #ffffff; font: 12px system-ui, sans-serif; }\n"
-    "text { fill: #24292f; } .tick { fill: #57606a; } .grid { stroke: #d0d7de; }\n"
-    ".c0 { --c: #0969da; } .c1 { --c: #bc4c00; } .c2 { --c: #1a7f37; } .c3 { --c: #8250df; }\n"
-    "polyline { fill: none; stroke: var(--c); stroke-width: 2; } circle, .k { fill: var(--c); }\n"
-    "@media (prefers-color-scheme: dark) {\n"
-    "  svg { background: #0d1117; } text { fill: #e6edf3; } .tick { fill: #9198a1; }\n"
-    "  .grid { stroke: #30363d; } .c0 { --c: #58a6ff; } .c1 { --c: #f0883e; }\n"
-    "  .c2 { --c: #3fb950; } .c3 { --c: #bc8cff; } circle, .k { fill: var(--c); }\n"
-    "}\n</style>\n";
+// Plain rules rather than variables, which not every viewer of SVG knows.
+std::string style() {
+  static constexpr const char* kLight[] = {"#0969da", "#bc4c00", "#1a7f37", "#8250df"};
+  static constexpr const char* kDark[] = {"#58a6ff", "#f0883e", "#3fb950", "#bc8cff"};
+  const auto lines = [](const char* const colours[4]) {
+    std::string rules;
+    for (int i = 0; i < 4; ++i) {
+      rules += text(".c%d polyline { stroke: %s; } .c%d circle, .c%d .k { fill: %s; }\n", i,
+                    colours[i], i, i, colours[i]);
+    }
+    return rules;
+  };
+  return "<style>\ntext { font: 12px system-ui, sans-serif; fill: #24292f; }\n"
+         ".title { font-size: 14px; } .ground { fill: #ffffff; }\n"
+         ".tick { fill: #57606a; } .grid { stroke: #d0d7de; }\n"
+         "polyline { fill: none; stroke-width: 2; }\n" +
+         lines(kLight) +
+         "@media (prefers-color-scheme: dark) {\n"
+         "text { fill: #e6edf3; } .ground { fill: #0d1117; }\n"
+         ".tick { fill: #9198a1; } .grid { stroke: #30363d; }\n" +
+         lines(kDark) + "}\n</style>\n";
+}
 
-// One k: a line through its points, by rising milliseconds.
+// One k: a line through its points, by rising setting.
 std::string draw_line(const RecallCurve& curve, const Axes& axes, std::int32_t k, int colour) {
-  std::vector<const RecallPoint*> points;
-  for (const RecallPoint& point : curve.points) points.push_back(&point);
-  std::stable_sort(points.begin(), points.end(), [](const RecallPoint* a, const RecallPoint* b) {
-    return a->ms_p50 < b->ms_p50;
-  });
   std::string svg = text("<g class=\"c%d\">\n<polyline points=\"", colour % 4);
-  for (const RecallPoint* point : points) {
-    svg += text("%.1f,%.1f ", axes.x(point->ms_p50), axes.y(point->recall.at(k)));
+  for (const RecallPoint& point : curve.points) {
+    svg += text("%.1f,%.1f ", axes.x(point.ms_p50), axes.y(point.recall.at(k)));
   }
   svg += "\"/>\n";
-  for (const RecallPoint* point : points) {
+  for (const RecallPoint& point : curve.points) {
     svg += text(
         "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4\"><title>recall@%d %.4f, %.3f ms, %s %d</title>"
         "</circle>\n",
-        axes.x(point->ms_p50), axes.y(point->recall.at(k)), k, point->recall.at(k), point->ms_p50,
-        curve.knob.c_str(), point->setting);
+        axes.x(point.ms_p50), axes.y(point.recall.at(k)), k, point.recall.at(k), point.ms_p50,
+        curve.knob.c_str(), point.setting);
   }
   svg += text("<text class=\"k\" x=\"%g\" y=\"%g\">recall@%d</text>\n</g>\n", kRight - 70,
               kBottom - 12 - 16.0 * colour, k);
@@ -262,13 +267,15 @@ std::string draw_recall_curve(const RecallCurve& curve, const std::string& title
   std::string svg =
       "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 640 410\" width=\"640\" "
       "height=\"410\" role=\"img\">\n";
-  svg += "<title>" + escaped(title) + "</title>\n" + kStyle;
-  svg += text("<text x=\"%g\" y=\"24\" font-size=\"14\">", kLeft) + escaped(title) + "</text>\n";
+  svg += "<title>" + escaped(title) + "</title>\n" + style() +
+         "<rect class=\"ground\" width=\"640\" height=\"410\"/>\n";
+  svg += text("<text class=\"title\" x=\"%g\" y=\"24\">", kLeft) + escaped(title) + "</text>\n";
   svg += axes.lines();
   svg += text(
       "<text x=\"%g\" y=\"%g\" text-anchor=\"middle\">milliseconds a query (median; exact "
-      "search: %.3f ms)</text>\n",
-      (kLeft + kRight) / 2, kBottom + 42, curve.exact_ms_p50);
+      "search: %.3f ms)%s</text>\n",
+      (kLeft + kRight) / 2, kBottom + 42, curve.exact_ms_p50,
+      curve.knob.empty() ? "" : ("; numbers: " + curve.knob).c_str());
   svg += text(
       "<text transform=\"translate(18 %g) rotate(-90)\" text-anchor=\"middle\">share of the "
       "exact results</text>\n",
@@ -284,9 +291,8 @@ std::string draw_recall_curve(const RecallCurve& curve, const std::string& title
     if (curve.knob.empty()) break;
     double best = 0;
     for (const auto& [k, recall] : point.recall) best = std::max(best, recall);
-    svg += text("<text class=\"tick\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s%d</text>\n",
-                axes.x(point.ms_p50), axes.y(best) - 9,
-                &point == &curve.points.front() ? (curve.knob + " ").c_str() : "", point.setting);
+    svg += text("<text class=\"tick\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%d</text>\n",
+                axes.x(point.ms_p50), axes.y(best) - 9, point.setting);
   }
   return svg + "</svg>\n";
 }
