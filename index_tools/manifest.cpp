@@ -362,8 +362,12 @@ void check_encoder_fits(const Manifest& manifest, const engine::EncoderIdentity&
                                : " does not say what encoder made its vectors; search it by "
                                  "vectors, or build a snapshot with an encoder"));
   }
+  if (built.model_hash.empty()) {
+    throw base::UserError("generation " + manifest.generation + " holds vectors of '" + built.name +
+                          "' that were imported without their encoder; search it by vectors, or " +
+                          "import them again with --encoder");
+  }
   const bool same_space =
-      !built.model_hash.empty() &&
       (encoder.model_hash == built.model_hash || encoder.trained_against == built.model_hash);
   if (same_space && encoder.dimension == built.dimension && encoder.pooling == built.pooling &&
       encoder.normalised == built.normalised) {

@@ -358,6 +358,16 @@ TEST_F(FaissImportTest, DecodedCodesNeedLeave) {
   EXPECT_LT(own, 0.2 * other);
 }
 
+TEST_F(ImportTest, ANameIsNoEncoderForQueries) {
+  save(folder / "x.npy", random_vectors(4));
+  const Manifest named = import_snapshot(options).manifest;
+  EXPECT_THAT(error_text([&] { check_encoder_fits(named, named.encoder); }),
+              AllOf(HasSubstr("'dpr'"), HasSubstr("--encoder")));
+  options.encoder = {"dpr", std::string(64, 'a'), "", kDimension, "cls", false, 256};
+  const Manifest known = import_snapshot(options).manifest;
+  EXPECT_EQ(error_text([&] { check_encoder_fits(known, options.encoder); }), "(no error)");
+}
+
 TEST_F(ImportTest, EqualInputsGiveEqualGenerations) {
   save(folder / "x.npy", random_vectors(4));
   const std::string first = import_snapshot(options).manifest.generation;
