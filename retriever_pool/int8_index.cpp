@@ -19,11 +19,14 @@ constexpr std::int64_t kMemberShare = 4;
 
 class Int8ShardIndex final : public ShardIndex {
  public:
-  Int8ShardIndex(const std::shared_ptr<const index_tools::SnapshotShard>& shard, Metric metric,
-                 const std::shared_ptr<SearchTeam>& team)
-      : shard_(shard), metric_(metric), team_(team), exact_(make_exact_index(shard, metric, team)) {
-    const std::string where = "shard " + std::to_string(shard->shard()) + ": int8";
-    const std::span<const std::byte> bytes = shard->file("int8");
+  Int8ShardIndex(std::shared_ptr<const index_tools::SnapshotShard> shard, Metric metric,
+                 std::shared_ptr<SearchTeam> team)
+      : shard_(std::move(shard)),
+        metric_(metric),
+        team_(std::move(team)),
+        exact_(make_exact_index(shard_, metric, team_)) {
+    const std::string where = "shard " + std::to_string(shard_->shard()) + ": int8";
+    const std::span<const std::byte> bytes = shard_->file("int8");
     if (bytes.empty()) {
       throw base::UserError(where + ": expected an int8 file, found none; build the index with " +
                             "--index int8");
@@ -118,7 +121,7 @@ class Int8ShardIndex final : public ShardIndex {
 
 std::unique_ptr<ShardIndex> make_int8_index(std::shared_ptr<const index_tools::SnapshotShard> shard,
                                             Metric metric, std::shared_ptr<SearchTeam> team) {
-  return std::make_unique<Int8ShardIndex>(shard, metric, team);
+  return std::make_unique<Int8ShardIndex>(std::move(shard), metric, std::move(team));
 }
 
 }  // namespace rookery::retriever_pool
