@@ -153,6 +153,24 @@ TEST(Bm25SearchTest, EqualsTheNaiveLoopBitForBit) {
   }
 }
 
+TEST(Bm25SearchTest, RowsAFewUnitsOfAFloatApartKeepTheirOrder) {
+  // One word each, and lengths that hardly count: what prunes too much loses a better row.
+  std::mt19937_64 random(rookery::testing::seed());
+  std::vector<Text> texts;
+  for (std::int64_t row = 0; row < 20'000; ++row) {
+    texts.push_back({row, "owl", ""});
+    for (auto n = random() % 40; n > 0; --n) texts.back().text += "f ";
+  }
+  for (const float b : {1e-5F, 1e-6F, 2e-7F}) {
+    NaiveBm25 naive(texts, {0.9F, b});
+    const auto index = make_bm25_index(indexed_shards(texts, 1, {0.9F, b}).front(),
+                                       std::make_shared<SearchTeam>(1));
+    for (const std::int32_t k : {100, 700, 1024}) {
+      ASSERT_EQ(hits_of(*index, "owl", k), naive.search("owl", k)) << b << " " << k;
+    }
+  }
+}
+
 TEST(Bm25SearchTest, ScoresAreThoseOfTheFormula) {
   std::mt19937_64 random(rookery::testing::seed());
   const auto texts = random_texts(random, 700, 300, 30);
