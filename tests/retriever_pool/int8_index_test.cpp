@@ -219,6 +219,44 @@ INSTANTIATE_TEST_SUITE_P(Metrics, Int8IndexTest,
                          ::testing::Values(Metric::kInnerProduct, Metric::kL2, Metric::kCosine),
                          [](const auto& test) { return to_string(test.param); });
 
+// Cosine is an inner product.
+class Int8BoundMetricTest : public ::testing::TestWithParam<Metric> {};
+
+TEST_P(Int8BoundMetricTest, EveryInstructionSetKeepsWhatCountsOfDataThatIsMadeToTripIt) {
+  std::mt19937_64 random(rookery::testing::seed());
+  for (const Data& data : adversarial_data(random)) {
+    const auto shard = with_int8(data.dimension, data.vectors);
+    SearchBatch batch;
+    batch.queries = data.queries;
+    const HitRows expected =
+        make_exact_index(shard, GetParam(), std::make_shared<SearchTeam>(1))->search(batch);
+    const auto codes =
+        index_tools::Int8Codes::open(shard->file("int8"), kRows, data.dimension, "test");
+    const auto extras = detail::int8_extras(codes);
+    for (const InstructionSet set : usable_instruction_sets()) {
+      detail::Int8SearchOptions options;
+      options.metric = GetParam();
+      options.instructions = set;
+      detail::Int8Rows rows{shard.get(), &codes, {}};
+      if (GetParam() == Metric::kL2) rows.extras = extras;
+      detail::Int8Search search(rows, data.queries, options);
+      ASSERT_TRUE(search.run(0));
+      std::vector<std::int64_t> useless;
+      const auto hits = search.finish(useless);
+      for (std::size_t q = 0; q < hits.size(); ++q) {
+        if (std::find(useless.begin(), useless.end(), q) != useless.end()) continue;
+        SCOPED_TRACE(data.name + ", " + to_string(set) + ", query " + std::to_string(q));
+        expect_same_bits(expected[q], hits[q]);
+        if (HasFatalFailure()) return;
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Metrics, Int8BoundMetricTest,
+                         ::testing::Values(Metric::kInnerProduct, Metric::kL2),
+                         [](const auto& test) { return to_string(test.param); });
+
 TEST(Int8BoundTest, ReachesEveryScoreOfEveryPair) {
   std::mt19937_64 random(rookery::testing::seed());
   for (const Data& data : adversarial_data(random)) {
