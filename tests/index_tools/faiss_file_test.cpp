@@ -155,6 +155,10 @@ TEST(FaissFileTest, WhatIsWrittenIsReadBack) {
     EXPECT_EQ(read.hnsw->entry, graph.entry);
     EXPECT_EQ(read.hnsw->levels, graph.levels);
   }
+  // A map of ids as theirs, byte for byte.
+  for (std::size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<std::int64_t>(i) * 7 + 3;
+  faiss_bridge().write_flat(folder / "mapped", {vectors, kDimension, false}, ids);
+  EXPECT_EQ(base::read_file(folder / "mapped"), base::read_file(recorded("id_map2")));
   EXPECT_THROW(faiss_bridge().write_flat(folder / "flat", {vectors, kDimension, false},
                                          std::span(ids).first(3)),
                std::invalid_argument);
