@@ -132,7 +132,7 @@ double timed_pass(const Queries& queries, std::int64_t batch, Search&& search) {
   return seconds_since(begin) * 1000 / static_cast<double>(kTimed);
 }
 
-Contender our_contender(const std::string& name, std::shared_ptr<const SnapshotShard> shard,
+Contender our_contender(const std::string& name, const std::shared_ptr<const SnapshotShard>& shard,
                         const Queries& queries) {
   // One index a number of threads.
   auto indexes = std::make_shared<std::map<int, std::unique_ptr<ShardIndex>>>();
@@ -169,7 +169,7 @@ Contender our_contender(const std::string& name, std::shared_ptr<const SnapshotS
   return ours;
 }
 
-Contender old_faiss(std::shared_ptr<FaissHnswSearch> faiss, const Queries& queries) {
+Contender old_faiss(const std::shared_ptr<FaissHnswSearch>& faiss, const Queries& queries) {
   Contender contender;
   contender.name = "faiss_1_7_3";
   contender.pass = [=, &queries](std::int32_t ef, std::int64_t batch, int threads) {
@@ -183,7 +183,7 @@ Contender old_faiss(std::shared_ptr<FaissHnswSearch> faiss, const Queries& queri
   return contender;
 }
 
-Contender python_faiss(std::shared_ptr<Rival> rival, std::int32_t k) {
+Contender python_faiss(const std::shared_ptr<Rival>& rival, std::int32_t k) {
   Contender contender;
   contender.name = "faiss_cpu";
   contender.pass = [=](std::int32_t ef, std::int64_t batch, int threads) {

@@ -301,7 +301,7 @@ TEST(HnswSearchTest, ADeadlineEndsTheSearchAndWrongArgumentsAreNamed) {
 
 // The yardstick is faiss's own walk over the same graph with as many candidates.
 TEST(HnswSearchTest, FindsAsMuchAsFaissOverTheSameGraph) {
-  const auto queries = clustered(13, 100);
+  const auto queries = clustered(13, 40);
   for (const Metric metric : {Metric::kInnerProduct, Metric::kL2}) {
     const auto shard = shard_with_graph(metric);
     const auto graph = index_tools::HnswGraph::open(shard->file("hnsw"), kRows, "test");
@@ -313,7 +313,7 @@ TEST(HnswSearchTest, FindsAsMuchAsFaissOverTheSameGraph) {
       batch.k = 10;
       batch.tuning.ef_search = ef;
       const double ours = recall(*shard, metric, batch, search(shard, metric, batch));
-      HitRows theirs(100);
+      HitRows theirs(40);
       const auto rows = faiss->search(queries, 10, ef, 1);
       for (std::size_t i = 0; i < rows.size(); ++i) {
         const auto row = static_cast<std::size_t>(rows[i]);
