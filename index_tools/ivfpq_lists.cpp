@@ -9,7 +9,7 @@
 
 #include "base/error.hpp"
 #include "base/thread_team.hpp"
-#include "index_tools/detail/centroid_shard.hpp"
+#include "index_tools/centroid_shard.hpp"
 #include "index_tools/detail/generation_file.hpp"
 #include "index_tools/faiss/faiss_bridge.hpp"
 
@@ -325,8 +325,8 @@ void write_ivfpq_lists(const FaissIvfPq& lists, const IvfPqParameters& parameter
   if (header.coarse_hnsw == 0) return;
   HnswParameters graph;
   graph.serial = true;  // every shard gets the same graph
-  write_hnsw_graph(detail::CentroidShard(lists.centroids, dimension), l2 ? "l2" : "inner_product",
-                   graph, threads, file);
+  write_hnsw_graph(CentroidShard(lists.centroids, dimension), l2 ? "l2" : "inner_product", graph,
+                   threads, file);
 }
 
 void write_ivfpq_lists(const SnapshotShard& shard, const std::string& metric,
@@ -374,6 +374,13 @@ void write_ivfpq_lists(const SnapshotShard& shard, const std::string& metric,
     }
   }
   write_ivfpq_lists(all, model.parameters, l2, dimension, team, file);
+}
+
+void write_ivfpq_file(const SnapshotShard& shard, const std::string& metric,
+                      const IvfPqModel& model, int threads, const std::filesystem::path& path) {
+  detail::GenerationFile file(path.parent_path(), path.filename().string());
+  write_ivfpq_lists(shard, metric, model, threads, file);
+  file.finish();
 }
 
 FaissIvfPq to_faiss(const IvfPqLists& lists) {

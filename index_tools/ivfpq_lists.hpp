@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
@@ -72,6 +73,10 @@ struct IvfPqLists {
 /// 65,536 vectors.
 void write_ivfpq_lists(const SnapshotShard& shard, const std::string& metric,
                        const IvfPqModel& model, int threads, detail::GenerationFile& file);
+
+/// The same into a file of its own, outside of any generation.
+void write_ivfpq_file(const SnapshotShard& shard, const std::string& metric,
+                      const IvfPqModel& model, int threads, const std::filesystem::path& path);
 
 /// Writes lists that are encoded already (those of a faiss file, rows numbered from 0). Throws
 /// `UserError` when their sizes do not agree, or they are not of residuals.

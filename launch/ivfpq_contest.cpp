@@ -17,7 +17,6 @@
 #include "base/progress.hpp"
 #include "base/subprocess.hpp"
 #include "base/thread_team.hpp"
-#include "index_tools/detail/generation_file.hpp"
 #include "index_tools/faiss/faiss_bridge.hpp"
 #include "index_tools/ivfpq_lists.hpp"
 #include "index_tools/npy_file.hpp"
@@ -104,9 +103,7 @@ void build_index(const IvfPqContestOptions& options, const std::shared_ptr<Bench
   const std::vector<std::shared_ptr<const index_tools::SnapshotShard>> shards = {shard};
   const int threads = base::usable_cores();
   const auto model = index_tools::train_ivfpq(shards, "inner_product", parameters, threads);
-  index_tools::detail::GenerationFile file(folder, "ivfpq");
-  index_tools::write_ivfpq_lists(*shard, "inner_product", model, threads, file);
-  file.finish();
+  index_tools::write_ivfpq_file(*shard, "inner_product", model, threads, folder / "ivfpq");
   shard->map(folder / "ivfpq");
   const auto lists = index_tools::IvfPqLists::open(shard->file("ivfpq"), shard->count(),
                                                    shard->dimension(), "ivfpq");
@@ -145,7 +142,7 @@ Ids search_ours(const ShardIndex& index, std::span<const float> queries, const S
   batch.tuning.nprobe = setting.nprobe;
   batch.tuning.candidates = setting.candidates;
   Ids ids;
-  const auto width = static_cast<std::size_t>(index.dimension() * setting.batch);
+  const auto width = static_cast<std::size_t>(std::int64_t{index.dimension()} * setting.batch);
   for (std::size_t at = 0; at < queries.size(); at += width) {
     batch.queries = queries.subspan(at, std::min(width, queries.size() - at));
     for (auto& row : ids_of(index.search(batch))) ids.push_back(std::move(row));

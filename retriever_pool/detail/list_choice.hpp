@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "index_tools/detail/centroid_shard.hpp"
+#include "index_tools/centroid_shard.hpp"
 #include "index_tools/ivfpq_lists.hpp"
 #include "retriever_pool/exact_kernel.hpp"
 
@@ -34,7 +34,7 @@ class ListChoice {
 
   const index_tools::IvfPqLists& lists_;
   Metric metric_;
-  index_tools::detail::CentroidShard centroids_;
+  index_tools::CentroidShard centroids_;
 };
 
 }  // namespace rookery::retriever_pool::detail

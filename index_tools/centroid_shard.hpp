@@ -8,7 +8,7 @@
 
 #include "index_tools/snapshot.hpp"
 
-namespace rookery::index_tools::detail {
+namespace rookery::index_tools {
 
 /// The centroids of an ivfpq file as if they were a shard, id = row = list: a graph can be built
 /// over them and walked. The centroids must outlive it.
@@ -36,4 +36,4 @@ class CentroidShard final : public SnapshotShard {
   std::vector<std::int64_t> ids_;
 };
 
-}  // namespace rookery::index_tools::detail
+}  // namespace rookery::index_tools
