@@ -318,8 +318,8 @@ TEST_F(RewriteTest, DeletingCountsSourcesThatGoWhole) {
                               R"({"id": "z", "text": "two"})"
                               "\n");
   build("c.jsonl", "n", 1);
-  EXPECT_EQ(delete_passages(of("n"), {{0}, false}).manifest.sources, 3);
-  EXPECT_EQ(delete_passages(of("n"), {{1, 3}, false}).manifest.sources, 1);
+  EXPECT_EQ(delete_passages(of("n"), {{1}, false}).manifest.sources, 3);
+  EXPECT_EQ(delete_passages(of("n"), {{0, 3}, false}).manifest.sources, 1);
 }
 
 TEST_F(RewriteTest, AddingAnIndexLinksWhatStaysAndEqualsADirectBuild) {
