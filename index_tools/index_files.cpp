@@ -27,7 +27,7 @@ void add_spec(std::vector<IndexSpec>& resolved, const IndexSpec& spec) {
 
 }  // namespace
 
-std::vector<IndexSpec> resolve_index_specs(std::vector<IndexSpec> specs) {
+std::vector<IndexSpec> resolve_index_specs(const std::vector<IndexSpec>& specs) {
   std::vector<IndexSpec> resolved;
   for (const IndexSpec& spec : specs) {
     if (spec.kind == IndexKind::kExact) continue;  // needs no file

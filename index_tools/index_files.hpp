@@ -31,7 +31,7 @@ using IndexFileOpener =
 
 /// The specs that are needed for `specs`, in the order to build them, each kind once: an hnsw with
 /// storage int8 brings int8 along. Two different specs of one kind are a `UserError`.
-std::vector<IndexSpec> resolve_index_specs(std::vector<IndexSpec> specs);
+std::vector<IndexSpec> resolve_index_specs(const std::vector<IndexSpec>& specs);
 
 /// Builds all files of one spec for all shards. Throws `UserError` for what cannot be built here:
 /// dense kinds without vectors, hnsw and ivfpq on a machine without AVX2.

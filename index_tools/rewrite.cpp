@@ -59,7 +59,7 @@ std::vector<IndexSpec> combine(std::vector<IndexSpec> present,
     std::erase_if(present, [&](const IndexSpec& old) { return old.kind == spec.kind; });
     present.push_back(spec);
   }
-  return resolve_index_specs(std::move(present));
+  return resolve_index_specs(present);
 }
 
 /// The old generation's row files and those index files that stay, in a new folder.

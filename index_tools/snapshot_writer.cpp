@@ -107,7 +107,7 @@ SnapshotWriter::SnapshotWriter(fs::path name, fs::path work, Manifest facts,
   impl_->options = std::move(options);
   impl_->check(facts);
   std::vector<IndexSpec>& indexes = impl_->options.indexes;
-  indexes = resolve_index_specs(std::move(indexes));
+  indexes = resolve_index_specs(indexes);
   detail::check_specs_fit(indexes, impl_->options.vectors, facts.dimension);
   impl_->name = std::move(name);
   impl_->work = std::move(work);
