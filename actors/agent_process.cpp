@@ -23,6 +23,21 @@ namespace {
 
 using namespace std::chrono_literals;
 
+/// How its shard is searched, as flags of `rookery node`.
+std::vector<std::string> search_flags(const NodeSpec& spec) {
+  std::vector<std::string> flags;
+  const auto add = [&](const char* flag, const std::string& value) {
+    flags.emplace_back(flag);
+    flags.push_back(value);
+  };
+  if (!spec.kind.empty()) add("--kind", spec.kind);
+  if (spec.ef_search > 0) add("--ef-search", std::to_string(spec.ef_search));
+  if (spec.nprobe > 0) add("--nprobe", std::to_string(spec.nprobe));
+  if (spec.candidates > 0) add("--candidates", std::to_string(spec.candidates));
+  if (!spec.filter_file.empty()) add("--filter-file", spec.filter_file);
+  return flags;
+}
+
 /// The command line of one node.
 base::SubprocessOptions node_command(const AgentOptions& options, const ColonyFolder& folder,
                                      std::int32_t cores, const NodeSpec& spec, std::int32_t slots) {
@@ -56,6 +71,7 @@ base::SubprocessOptions node_command(const AgentOptions& options, const ColonyFo
   if (!options.head.empty()) {
     process.command.insert(process.command.end(), {"--head", options.head});
   }
+  for (std::string& word : search_flags(spec)) process.command.push_back(std::move(word));
   // Whoever started the colony has allowed this address.
   if (!is_loopback(listen)) process.command.emplace_back("--insecure");
   process.log = folder.log(spec.node);

@@ -59,6 +59,8 @@ ColonyStatus ColonyStatus::from_json(const std::string& text, const std::string&
     json.at("dimension").get_to(status.dimension);
     json.at("passages").get_to(status.passages);
     json.at("sources").get_to(status.sources);
+    json.at("kind").get_to(status.kind);
+    json.at("kinds").get_to(status.kinds);
     json.at("complete").get_to(status.complete);
     for (const auto& member : json.at("members")) status.members.push_back(member_from(member));
     for (const auto& agent : json.at("agents")) status.agents.push_back(agent_from(agent));

@@ -33,6 +33,8 @@ struct ColonyStatus {
   std::uint64_t term = 0, epoch = 0;
   std::int32_t shards = 0, replicas = 0, dimension = 0;
   std::int64_t passages = 0, sources = 0;
+  std::string kind;                   ///< of queries that name none
+  std::vector<std::string> kinds;     ///< that can be asked for
   bool complete = false;              ///< every wanted replica is ready
   std::vector<MemberStatus> members;  ///< by shard, then replica
   std::vector<AgentStatus> agents;

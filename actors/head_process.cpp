@@ -1,9 +1,11 @@
 #include "actors/head_process.hpp"
 
 #include <algorithm>
+#include <cstdio>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "actors/admin_pages.hpp"
@@ -12,11 +14,16 @@
 #include "actors/registry.hpp"
 #include "actors/supervisor.hpp"
 #include "actors/wanted_state.hpp"
+#include "base/atomic_file.hpp"
+#include "base/checksum.hpp"
 #include "base/error.hpp"
 #include "base/http_server.hpp"
 #include "base/log.hpp"
 #include "base/metrics.hpp"
 #include "index_tools/snapshot.hpp"
+#include "retriever_pool/embedded_pool.hpp"
+#include "retriever_pool/filter_file.hpp"
+#include "retriever_pool/shard_indexes.hpp"
 #include "retriever_pool/view_server.hpp"
 
 namespace rookery::actors {
@@ -25,19 +32,26 @@ namespace {
 
 using namespace std::chrono_literals;
 
-retriever_pool::IndexDescription describe(const index_tools::Manifest& manifest) {
-  retriever_pool::IndexDescription index;
-  index.generation = manifest.generation;
-  index.metric = manifest.metric;
-  index.encoder_hash = manifest.encoder.model_hash;
-  index.encoder_name = manifest.encoder.name;
-  index.pooling = manifest.encoder.pooling;
-  index.normalised = manifest.encoder.normalised;
-  index.dimension = manifest.dimension;
-  index.shards = static_cast<std::int32_t>(manifest.shards.size());
-  index.passages = manifest.passages;
-  index.sources = manifest.sources;
+/// What clients are told of the index.
+retriever_pool::IndexDescription describe(const HeadOptions& options,
+                                          const index_tools::Manifest& manifest) {
+  auto index = retriever_pool::describe_index(manifest);
+  index.default_kind = retriever_pool::resolve_default_kind(
+      index.kinds, options.index.kind, options.config.string() + ": index.kind");
   return index;
+}
+
+/// Puts the filter where nodes read it. Its name changes with its text, so that nodes of another
+/// filter are replaced. Empty for none.
+std::string write_filter(const ColonyFolder& folder, const retriever_pool::PassageFilter& filter) {
+  if (filter.empty()) return "";
+  const std::string text = retriever_pool::filter_to_json(filter);
+  char name[32];
+  std::snprintf(name, sizeof name, "filter-%08x.json",
+                base::crc32c(std::as_bytes(std::span(text))));
+  const auto file = folder.path() / name;
+  base::write_file_atomically(file, text);
+  return file.string();
 }
 
 /// The port behind the last colon, 0 when there is none.
@@ -102,6 +116,7 @@ index_tools::Manifest check_colony(const HeadOptions& options) {
                           "--shards " +
                           std::to_string(*options.pool.shards));
   }
+  (void)describe(options, manifest);  // refuses a kind that is not there
   return manifest;
 }
 
@@ -132,7 +147,7 @@ void run_head(const HeadOptions& options, const base::StopSignal& stop) {
   view.term = wanted.term;
   view.shards = wanted.shards;
   view.replicas = wanted.replicas;
-  view.index = describe(manifest);
+  view.index = describe(options, manifest);
   view.snapshot = snapshot;
   const auto board = std::make_shared<StatusBoard>();
   board->update(Membership(view, {}, std::chrono::steady_clock::now()));
@@ -153,6 +168,11 @@ void run_head(const HeadOptions& options, const base::StopSignal& stop) {
   node.queue_requests_max = pool.queue_requests_max;
   node.queue_bytes_max = pool.queue_bytes_max;
   node.batch_queries_max = pool.batch_queries_max;
+  if (options.index.kind) node.kind = index_tools::to_string(*options.index.kind);
+  node.ef_search = options.index.tuning.ef_search;
+  node.nprobe = options.index.tuning.nprobe;
+  node.candidates = options.index.tuning.candidates;
+  node.filter_file = write_filter(folder, options.index.filter);
   SupervisorSetup supervisor_setup;
   supervisor_setup.wanted = wanted;
   supervisor_setup.node = node;

@@ -10,7 +10,7 @@ namespace rookery::actors {
 
 /// Version of the messages below. The ids of the type block are on the wire: append, never insert,
 /// and raise this number when a struct changes; a peer with another number is refused.
-inline constexpr std::uint32_t kWireVersion = 1;
+inline constexpr std::uint32_t kWireVersion = 2;
 
 /// Why the control plane refuses.
 enum class Errc : std::uint8_t {
@@ -82,6 +82,9 @@ struct NodeSpec {
   std::int32_t queue_requests_max = 256;
   std::int64_t queue_bytes_max = 64 << 20;
   std::int32_t batch_queries_max = 128;
+  std::string kind;  ///< of queries that name none; empty: what the snapshot has
+  std::int32_t ef_search = 0, nprobe = 0, candidates = 0;  ///< where a query says 0
+  std::string filter_file;  ///< holds for every query; empty: none. Its name changes with its text
   friend bool operator==(const NodeSpec&, const NodeSpec&) = default;
 };
 
@@ -134,13 +137,15 @@ bool inspect(Inspector& f, AgentHello& x) {
 }
 template <class Inspector>
 bool inspect(Inspector& f, NodeSpec& x) {
-  return f.object(x).fields(f.field("shard", x.shard), f.field("replica", x.replica),
-                            f.field("node", x.node), f.field("snapshot", x.snapshot),
-                            f.field("generation", x.generation), f.field("listen", x.listen),
-                            f.field("threads", x.threads),
-                            f.field("queue_requests_max", x.queue_requests_max),
-                            f.field("queue_bytes_max", x.queue_bytes_max),
-                            f.field("batch_queries_max", x.batch_queries_max));
+  return f.object(x).fields(
+      f.field("shard", x.shard), f.field("replica", x.replica), f.field("node", x.node),
+      f.field("snapshot", x.snapshot), f.field("generation", x.generation),
+      f.field("listen", x.listen), f.field("threads", x.threads),
+      f.field("queue_requests_max", x.queue_requests_max),
+      f.field("queue_bytes_max", x.queue_bytes_max),
+      f.field("batch_queries_max", x.batch_queries_max), f.field("kind", x.kind),
+      f.field("ef_search", x.ef_search), f.field("nprobe", x.nprobe),
+      f.field("candidates", x.candidates), f.field("filter_file", x.filter_file));
 }
 template <class Inspector>
 bool inspect(Inspector& f, Assignment& x) {

@@ -18,6 +18,9 @@
 #include "base/metrics.hpp"
 #include "base/thread_team.hpp"
 #include "index_tools/snapshot.hpp"
+#include "retriever_pool/embedded_pool.hpp"
+#include "retriever_pool/filter_file.hpp"
+#include "retriever_pool/shard_indexes.hpp"
 
 namespace rookery::actors {
 
@@ -100,6 +103,15 @@ void run_node(const NodeOptions& options, const base::StopSignal& stop) {
   host_setup.server.queue_requests_max = options.queue_requests_max;
   host_setup.server.queue_bytes_max = options.queue_bytes_max;
   host_setup.server.batch_queries_max = options.batch_queries_max;
+  if (!options.kind.empty()) {
+    host_setup.server.kind = index_tools::index_kind_from_name(options.kind);
+    retriever_pool::resolve_default_kind(retriever_pool::describe_index(manifest).kinds,
+                                         host_setup.server.kind, options.index.string());
+  }
+  host_setup.server.tuning = options.tuning;
+  if (!options.filter_file.empty()) {
+    host_setup.server.filter = retriever_pool::read_filter_file(options.filter_file);
+  }
 
   // The actor asks the connector to seek while it starts, and the host tells the actor when it has
   // loaded; each holds the other only through a pointer that is set before it is used.

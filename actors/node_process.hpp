@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/stop_signal.hpp"
+#include "retriever_pool/retriever.hpp"
 
 namespace rookery::actors {
 
@@ -21,13 +22,16 @@ struct NodeOptions {
   std::int32_t queue_requests_max = 256;
   std::int64_t queue_bytes_max = 64 << 20;
   std::int32_t batch_queries_max = 128;
+  std::string kind;  ///< of queries that name none; empty: exact where there are vectors, else bm25
+  retriever_pool::SearchTuning tuning = {};  ///< where a query says 0
+  std::filesystem::path filter_file;         ///< JSON lists that hold for every query; empty: none
   /// Until the first head answers; 0 waits for ever (an agent's nodes come up without a head too).
   std::chrono::milliseconds head_timeout{10'000};
 };
 
 /// `rookery node`: serves one shard until a signal comes, then drains and leaves. Throws
-/// `UserError` for a snapshot that is missing, damaged or has no such shard, an unreachable head,
-/// or a head that refuses.
+/// `UserError` for a snapshot that is missing, damaged or has no such shard or kind, an unreachable
+/// head, or a head that refuses.
 void run_node(const NodeOptions& options, const base::StopSignal& stop);
 
 }  // namespace rookery::actors

@@ -22,14 +22,6 @@ bool is_loopback(const std::string& address) {
   return bytes && (*bytes >> 24) == 127;
 }
 
-IndexOptions IndexOptions::from_options(base::OptionReader reader) {
-  IndexOptions options;
-  reader.read("path", options.path);
-  reader.read("kind", options.kind, {"exact"});
-  reader.finish();
-  return options;
-}
-
 PoolOptions PoolOptions::from_options(base::OptionReader reader) {
   PoolOptions options;
   reader.read("shards", options.shards, 1, 1024);

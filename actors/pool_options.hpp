@@ -2,20 +2,16 @@
 
 #include <chrono>
 #include <cstdint>
-#include <filesystem>
 #include <optional>
 #include <string>
 
 #include "base/option_reader.hpp"
+#include "retriever_pool/index_options.hpp"
 
 namespace rookery::actors {
 
 /// The section `index` of a colony file: what is searched.
-struct IndexOptions {
-  std::filesystem::path path;  ///< a snapshot, `NAME` or `NAME/GENERATION`; `~/` is expanded
-  std::string kind = "exact";  ///< only `exact` so far
-  static IndexOptions from_options(base::OptionReader reader);
-};
+using IndexOptions = retriever_pool::IndexOptions;
 
 /// The section `pool` of a colony file: how it is served. The defaults suit one machine.
 struct PoolOptions {

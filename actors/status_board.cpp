@@ -55,6 +55,8 @@ std::string StatusBoard::status_json() const {
                       {"slots", agent.slots},
                       {"connected", agent.connected}});
   }
+  auto kinds = Json::array();
+  for (const auto kind : view_.index.kinds) kinds.push_back(index_tools::to_string(kind));
   return Json{{"colony", view_.colony},
               {"term", view_.term},
               {"epoch", view_.epoch},
@@ -65,6 +67,8 @@ std::string StatusBoard::status_json() const {
               {"passages", view_.index.passages},
               {"sources", view_.index.sources},
               {"dimension", view_.index.dimension},
+              {"kind", index_tools::to_string(view_.index.default_kind)},
+              {"kinds", kinds},
               {"encoder", view_.index.encoder_name},
               {"complete", view_.complete()},
               {"members", members},

@@ -124,11 +124,8 @@ IndexDescription describe_index(const index_tools::Manifest& manifest) {
   for (const IndexKind kind : index_tools::index_kinds()) {
     const bool everywhere =
         std::all_of(manifest.shards.begin(), manifest.shards.end(), [&](const auto& shard) {
-          const std::string name =
-              kind == IndexKind::kExact ? "vectors" : index_tools::to_string(kind);
-          const std::string path = "shard-" + std::to_string(shard.shard) + "/" + name;
-          return std::any_of(shard.files.begin(), shard.files.end(),
-                             [&](const auto& file) { return file.path == path; });
+          const bool exact = kind == IndexKind::kExact;
+          return shard.find(exact ? "vectors" : index_tools::to_string(kind)) != nullptr;
         });
     if (everywhere && !manifest.shards.empty()) index.kinds.push_back(kind);
   }

@@ -1,5 +1,6 @@
 #include "retriever_pool/passage_filter.hpp"
 
+#include <algorithm>
 #include <string>
 
 #include "retriever_pool/retriever.hpp"
@@ -26,6 +27,18 @@ std::int64_t filter_bytes(const PassageFilter& filter) {
     for (const std::string& text : *list) bytes += std::ssize(text) + 4;
   }
   return bytes;
+}
+
+std::vector<std::string> entry_lines(std::string_view text) {
+  std::vector<std::string> entries;
+  while (!text.empty()) {
+    const auto end = std::min(text.find('\n'), text.size());
+    std::string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (!line.empty()) entries.emplace_back(line);
+  }
+  return entries;
 }
 
 void check_filter(const PassageFilter& filter) {

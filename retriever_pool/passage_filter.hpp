@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace rookery::retriever_pool {
@@ -16,6 +17,10 @@ struct PassageFilter {
   [[nodiscard]] bool empty() const;
   friend bool operator==(const PassageFilter&, const PassageFilter&) = default;
 };
+
+/// The lines of a list's file, one entry each; empty lines are skipped, a carriage return at the
+/// end of a line is dropped.
+std::vector<std::string> entry_lines(std::string_view text);
 
 /// What its entries take on the wire: 8 bytes an id, 4 and its bytes a text.
 std::int64_t filter_bytes(const PassageFilter& filter);

@@ -24,13 +24,14 @@ std::unique_ptr<ShardIndex> open_kind(IndexKind kind,
   switch (kind) {
     case IndexKind::kExact:
       return make_exact_index(shard, metric, team);
+    case IndexKind::kInt8:
+      return make_int8_index(shard, metric, team);
+    case IndexKind::kBm25:
+      return make_bm25_index(shard, team);
     case IndexKind::kHnsw:
       return make_hnsw_index(shard, metric, team);
     case IndexKind::kIvfPq:
       return make_ivfpq_index(shard, metric, team);
-    case IndexKind::kInt8:
-    case IndexKind::kBm25:
-      break;
   }
   return nullptr;
 }
@@ -66,7 +67,7 @@ IndexKind resolve_default_kind(const std::vector<IndexKind>& kinds, std::optiona
     const std::string name = index_tools::to_string(*wanted);
     const std::string remedy = *wanted == IndexKind::kExact
                                    ? "rebuild the snapshot with vectors"
-                                   : "add it with: rookery index add SNAPSHOT " + name;
+                                   : "add it with: rookery index add SNAPSHOT --index " + name;
     throw base::UserError(where + ": expected an index kind that is there (" + kind_names(kinds) +
                           "), got " + name + "; " + remedy);
   }
@@ -80,10 +81,8 @@ struct ShardIndexes::Impl {
     const std::string where = "shard " + std::to_string(shard->shard());
     for (const IndexKind kind : index_tools::index_kinds()) {
       if (!has_kind(*shard, kind)) continue;
-      if (auto index = open_kind(kind, shard, parse_metric(options.metric), team)) {
-        indexes[kind] = std::move(index);
-        kinds.push_back(kind);
-      }
+      indexes[kind] = open_kind(kind, shard, parse_metric(options.metric), team);
+      kinds.push_back(kind);
     }
     default_kind = resolve_default_kind(kinds, options.kind, where);
   }

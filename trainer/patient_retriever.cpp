@@ -75,11 +75,9 @@ retriever_pool::RetrievalAnswer PatientRetriever::retrieve(
 
 retriever_pool::IndexDescription PatientRetriever::description() { return inner_->description(); }
 
-std::unique_ptr<retriever_pool::Retriever> open_retriever(const std::string& pool,
-                                                          const std::string& index, int threads) {
-  if (pool == "embedded") {
-    return retriever_pool::open_embedded_pool({.snapshot = index, .threads = threads});
-  }
+std::unique_ptr<retriever_pool::Retriever> open_retriever(
+    const std::string& pool, const retriever_pool::EmbeddedPoolOptions& embedded) {
+  if (pool == "embedded") return retriever_pool::open_embedded_pool(embedded);
   if (pool.starts_with("tcp://")) {
     retriever_pool::PoolClientOptions options;
     options.head = pool;

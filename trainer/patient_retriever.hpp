@@ -37,9 +37,9 @@ class PatientRetriever final : public retriever_pool::Retriever {
   PatienceOptions options_;
 };
 
-/// `embedded` opens `index` in this process with `threads` search threads; `tcp://…` is the head's
-/// endpoint of a colony. Throws `UserError` for anything else.
-std::unique_ptr<retriever_pool::Retriever> open_retriever(const std::string& pool,
-                                                          const std::string& index, int threads);
+/// `embedded` opens a snapshot in this process as `embedded` says; `tcp://…` is the head's endpoint
+/// of a colony. Throws `UserError` for anything else.
+std::unique_ptr<retriever_pool::Retriever> open_retriever(
+    const std::string& pool, const retriever_pool::EmbeddedPoolOptions& embedded);
 
 }  // namespace rookery::trainer

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/option_reader.hpp"
+#include "retriever_pool/index_options.hpp"
 #include "trainer/prompt.hpp"
 
 namespace rookery::trainer {
@@ -39,10 +40,11 @@ struct TrainOptions {
   /// Of matrix products in training: bfloat16 rounds their inputs and doubles their speed on CPUs
   /// that have it; sums, weights and optimizer stay float32.
   std::string precision = "float32";
-  std::int32_t threads = 1;       ///< per rank, [1, 256]
-  std::int32_t nproc = 1;         ///< ranks on this host, [1, 64]
-  std::string pool = "embedded";  ///< or colony, a colony's name, `tcp://host:port`
-  std::filesystem::path index;    ///< the snapshot, from section `index`
+  std::int32_t threads = 1;                  ///< per rank, [1, 256]
+  std::int32_t nproc = 1;                    ///< ranks on this host, [1, 64]
+  std::string pool = "embedded";             ///< or colony, a colony's name, `tcp://host:port`
+  std::filesystem::path index;               ///< the snapshot, from section `index`
+  retriever_pool::IndexOptions search = {};  ///< how an embedded pool searches it, from `index` too
   std::chrono::milliseconds retrieval_deadline{5'000};  ///< of one call
   std::chrono::milliseconds retrieval_wait{45'000};     ///< for a pool that is away, over all tries
   std::chrono::milliseconds group_timeout{60'000};      ///< a silent rank ends the others

@@ -27,7 +27,8 @@ constexpr int kInterrupted = 130;
 TrainOptions read_options(const RankRunOptions& run) {
   base::OptionReader root = base::OptionReader::from_file(run.config);
   TrainOptions options = TrainOptions::from_options(root.section("train"));
-  root.section("index").read("path", options.index);
+  options.search = retriever_pool::IndexOptions::from_options(root.section("index"));
+  options.index = options.search.path;
   if (!run.pool.empty()) options.pool = run.pool;
   if (!run.index.empty()) options.index = run.index;
   if (!run.checkpoint.empty()) options.checkpoint = run.checkpoint;
@@ -88,7 +89,9 @@ int run_rank(const RankRunOptions& run) {
   const bool speaks = rank_options.rank == 0;
 
   auto questions = index_tools::read_questions(options.train);
-  PatientRetriever retriever(open_retriever(options.pool, options.index.string(), options.threads),
+  auto embedded = options.search.embedded(options.threads);
+  embedded.snapshot = options.index.string();
+  PatientRetriever retriever(open_retriever(options.pool, embedded),
                              {.wait = options.retrieval_wait, .pause = {}});
   std::optional<TrainingCheckpoint> resumed;
   engine::Checkpoint encoder, generator;

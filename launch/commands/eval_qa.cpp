@@ -41,7 +41,8 @@ std::unique_ptr<retriever_pool::Retriever> open_pool(const EvalQa& options) {
   const std::string pool =
       options.pool.empty() ? "embedded" : actors::head_routing_endpoint(options.pool);
   return std::make_unique<trainer::PatientRetriever>(
-      trainer::open_retriever(pool, options.index, options.threads), trainer::PatienceOptions{});
+      trainer::open_retriever(pool, {.snapshot = options.index, .threads = options.threads}),
+      trainer::PatienceOptions{});
 }
 
 void print(const trainer::QaReport& report, const EvalQa& options) {

@@ -7,6 +7,7 @@
 #include "base/error.hpp"
 #include "base/stop_signal.hpp"
 #include "launch/commands.hpp"
+#include "retriever_pool/request_checks.hpp"
 
 namespace rookery::launch {
 
@@ -48,6 +49,25 @@ void add_node_command(CLI::App& app) {
                    "queries merged into one scan")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
+  command->add_option(
+      "--kind", options->kind,
+      "index for queries that name none: exact, int8, hnsw, ivfpq or bm25 (default: "
+      "exact where there are vectors, else bm25)");
+  command
+      ->add_option("--ef-search", options->tuning.ef_search,
+                   "hnsw: candidates of the walk (default: what the index was built with)")
+      ->check(CLI::Range(1, retriever_pool::kEfSearchMax));
+  command
+      ->add_option("--nprobe", options->tuning.nprobe,
+                   "ivfpq: lists that are read (default: what the index was built with)")
+      ->check(CLI::Range(1, retriever_pool::kNprobeMax));
+  command
+      ->add_option("--candidates", options->tuning.candidates,
+                   "rows that are scored again exactly (default: what the index was built with)")
+      ->check(CLI::Range(1, retriever_pool::kCandidatesMax));
+  command->add_option("--filter-file", options->filter_file,
+                      "JSON with allow_ids, deny_ids, allow_titles, deny_titles, allow_topics, "
+                      "deny_topics: holds for every query");
   command
       ->add_option("--head-timeout", *timeout_s,
                    "seconds until the head must have answered, 0 waits for ever")

@@ -42,8 +42,7 @@ inline ServingTarget open_serving_target(const std::string& target) {
   } catch (const base::UserError&) {
     // The colony is not up.
     out.pool = config.index.path.string() + ", searched in this process";
-    out.retriever = retriever_pool::open_embedded_pool(
-        {.snapshot = config.index.path.string(), .threads = config.serve.threads});
+    out.retriever = retriever_pool::open_embedded_pool(config.index.embedded(config.serve.threads));
     return out;
   }
   out.pool = "the colony " + config.colony;

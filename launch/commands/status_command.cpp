@@ -50,7 +50,11 @@ class ServedRates {
 
 void print_status(const actors::ColonyStatus& status, ServedRates& rates) {
   const auto now = Clock::now();
-  std::printf("%s · term %llu · view %llu · %s\n", status.colony.c_str(),
+  std::string kinds = status.kind;
+  for (const std::string& kind : status.kinds) {
+    if (kind != status.kind) kinds += ", " + kind;
+  }
+  std::printf("%s · %s · term %llu · view %llu · %s\n", status.colony.c_str(), kinds.c_str(),
               static_cast<unsigned long long>(status.term),
               static_cast<unsigned long long>(status.epoch),
               status.complete ? "complete" : "not complete");

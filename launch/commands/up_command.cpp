@@ -191,12 +191,12 @@ class ColonyStart {
   std::optional<Daemon> head_, agent_;
 };
 
-void print_colony(const ColonyConfig& config, const actors::ColonyStatus& status, double seconds) {
+void print_colony(const actors::ColonyStatus& status, double seconds) {
   std::printf("%s · %d %s × %d %s · generation %s · %s sources, %s passages · %s, %d-d\n",
               status.colony.c_str(), status.shards, status.shards == 1 ? "shard" : "shards",
               status.replicas, status.replicas == 1 ? "replica" : "replicas",
               status.generation.c_str(), grouped(status.sources).c_str(),
-              grouped(status.passages).c_str(), config.index.kind.c_str(), status.dimension);
+              grouped(status.passages).c_str(), status.kind.c_str(), status.dimension);
   for (std::int32_t shard = 0; shard < status.shards; ++shard) {
     std::printf("  shard %d", shard);
     for (const auto& member : status.members) {
@@ -219,7 +219,7 @@ void up(const UpOptions& options) {
   try {
     const auto status = colony.run();
     const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
-    print_colony(config, status, seconds);
+    print_colony(status, seconds);
     if (!options.json.empty()) {
       auto json = nlohmann::json::parse(status.json);
       json["ready_seconds"] = seconds;

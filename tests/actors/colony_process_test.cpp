@@ -91,21 +91,26 @@ class ColonyProcessTest : public ::testing::Test {
     facts.encoder.model_hash = std::string(64, 'a');
     facts.encoder.dimension = kDimension;
     facts.encoder.pooling = "mean";
-    index_tools::SnapshotWriter writer(home / "index", home / "work", facts, {.shards = 2});
+    index_tools::SnapshotWriterOptions layout;
+    layout.shards = 2;
+    layout.indexes = {index_tools::parse_index_spec("int8"), index_tools::parse_index_spec("bm25")};
+    index_tools::SnapshotWriter writer(home / "index", home / "work", facts, layout);
     std::mt19937 random(static_cast<std::mt19937::result_type>(testing::seed()));
     std::normal_distribution<float> normal;
     for (std::int64_t id = 0; id < kPassages; ++id) {
       std::vector<float> vector(kDimension);
       for (auto& element : vector) element = normal(random);
       const auto name = std::to_string(id);
-      writer.add({id, name, "title " + name, "text " + name}, vector);
+      const std::string title = "title " + name, text = "text " + name;
+      const std::string topic = "topic " + std::to_string(id % 4);
+      writer.add({id, name, title, text, topic}, vector);
       vectors.push_back(vector);
     }
     writer.commit();
   }
-  void write_config(const std::string& pool) const {
+  void write_config(const std::string& pool, const std::string& index = "") const {
     base::write_file_atomically(config(),
-                                "colony: tiny\nindex: {path: " + (home / "index").string() +
+                                "colony: tiny\nindex: {path: " + (home / "index").string() + index +
                                     "}\npool: {replicas: 2" + pool + "}\n");
   }
   [[nodiscard]] std::filesystem::path config() const { return home.path() / "tiny.yaml"; }
@@ -243,6 +248,50 @@ TEST_F(ColonyProcessTest, ComesUpShowsItselfAndLeavesNothingBehind) {
   const auto asked = rookery({"status", "tiny"});
   EXPECT_EQ(asked.code, 2);
   EXPECT_THAT(asked.output, HasSubstr("colony 'tiny' is not up"));
+}
+
+TEST_F(ColonyProcessTest, KindAndFilterOfTheColonyFileReachEveryNode) {
+  base::write_file_atomically(home / "denied.txt", "title 9\ntitle 11\n");
+  write_config("", ", kind: bm25, filter: {deny_topics: [topic 3], deny_titles_file: " +
+                       (home / "denied.txt").string() + "}");
+  up();
+  const auto pool = retriever_pool::open_pool_client({.head = head_routing_endpoint("tiny")});
+  using index_tools::IndexKind;
+  EXPECT_EQ(pool->description().kinds,
+            (std::vector<IndexKind>{IndexKind::kExact, IndexKind::kInt8, IndexKind::kBm25}));
+  EXPECT_EQ(pool->description().default_kind, IndexKind::kBm25);
+  const std::vector<std::string> texts = {"text 9", "text 10", "text 7"};  // 7 is of topic 3
+  retriever_pool::RetrievalRequest request;
+  request.texts = texts;
+  request.k = 3;
+  request.deadline = 10s;
+  const auto answer = pool->retrieve(request);
+  EXPECT_EQ(answer.rows[1].at(0).id, 10);
+  for (const auto& row : answer.rows) {
+    ASSERT_EQ(row.size(), 3U);  // every passage says "text"
+    for (const auto& document : row) {
+      EXPECT_NE(document.id % 4, 3);
+      EXPECT_NE(document.id, 9);
+    }
+  }
+  EXPECT_THAT(rookery({"status", "tiny"}).output, HasSubstr("tiny · bm25, exact, int8"));
+  const auto query = rookery({"query", "tiny", "text 12", "-k", "1"});  // needs no encoder
+  EXPECT_EQ(query.code, 0) << query.output;
+  EXPECT_THAT(query.output, HasSubstr("title 12"));
+  const auto looked_up = rookery({"query", "tiny", "--id", "9", "--id", "14"});
+  EXPECT_THAT(looked_up.output, HasSubstr("title 14"));
+  EXPECT_THAT(looked_up.output, ::testing::Not(HasSubstr("title 9")));
+  const auto refused = rookery({"query", "tiny", "x", "--kind", "ivfpq"});
+  EXPECT_EQ(refused.code, 2);
+}
+
+TEST_F(ColonyProcessTest, AKindThatTheSnapshotLacksIsRefusedWithTheRemedy) {
+  write_config("", ", kind: hnsw");
+  const auto outcome = rookery({"up", config().string()});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.output,
+              HasSubstr("index.kind: expected an index kind that is there (exact, int8, bm25), got "
+                        "hnsw; add it with: rookery index add SNAPSHOT --index hnsw"));
 }
 
 TEST_F(ColonyProcessTest, AKilledNodeLeavesTheViewAndComesBackWhileQueriesGoOn) {

@@ -55,7 +55,6 @@ TEST(PoolOptionsTest, ComplaintsNameLineKeyAndWhatWasExpected) {
   EXPECT_THAT(complaint<PoolOptions>("shards: 0"), ::testing::HasSubstr("[1, 1024]"));
   EXPECT_THAT(complaint<PoolOptions>("http_port: 70000"), ::testing::HasSubstr("[0, 65535]"));
   EXPECT_THAT(complaint<PoolOptions>("replica: 2"), ::testing::HasSubstr("replica"));
-  EXPECT_THAT(complaint<IndexOptions>("kind: hnsw"), ::testing::HasSubstr("exact"));
 }
 
 TEST(PoolOptionsTest, RefusesToListenBeyondLoopbackWithoutKeys) {

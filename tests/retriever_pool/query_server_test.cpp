@@ -169,7 +169,7 @@ TEST_F(QueryServerTest, AKindThatTheSnapshotLacksEndsTheStartWithTheRemedy) {
   options.kind = index_tools::IndexKind::kHnsw;
   EXPECT_EQ(rookery::testing::error_text([&] { (void)serve(shard, options); }),
             "shard 0: expected an index kind that is there (exact), got hnsw; add it with: rookery "
-            "index add SNAPSHOT hnsw");
+            "index add SNAPSHOT --index hnsw");
   const auto empty = std::make_shared<const testing::MemoryShard>(
       0, 0, std::vector<std::int64_t>{1}, std::vector<float>{});
   EXPECT_EQ(
@@ -348,6 +348,7 @@ TEST_F(QueryServerTest, DropsCancelledQueries) {
   ASSERT_TRUE(rookery::testing::eventually([&] { return gated->held(); }));
   client.send(header(2), query());
   client.send(header(3), query());
+  ASSERT_TRUE(rookery::testing::eventually([&] { return server->load().queue == 2; }));
   wire::Header cancel = header(2);
   cancel.type = wire::Type::kCancel;
   client.send(cancel, "");

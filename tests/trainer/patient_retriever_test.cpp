@@ -72,7 +72,7 @@ TEST(CheckEncoderFits, TakesTheIndexesEncoderOrOneTrainedAgainstIt) {
 }
 
 TEST(OpenRetriever, RefusesAnUnknownKindOfPool) {
-  EXPECT_THAT([] { (void)open_retriever("somewhere", "", 1); },
+  EXPECT_THAT([] { (void)open_retriever("somewhere", {}); },
               ::testing::ThrowsMessage<base::UserError>(
                   "pool: expected embedded or the head's endpoint tcp://HOST:PORT, got "
                   "'somewhere'"));

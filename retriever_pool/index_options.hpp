@@ -1,0 +1,23 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+
+#include "base/option_reader.hpp"
+#include "retriever_pool/retriever.hpp"
+
+namespace rookery::retriever_pool {
+
+/// The section `index` of a colony file: what is searched, and how when a query does not say.
+struct IndexOptions {
+  std::filesystem::path path;  ///< a snapshot, `NAME` or `NAME/GENERATION`; `~/` is expanded
+  std::optional<index_tools::IndexKind> kind = {};  ///< unset: exact where there are vectors, else
+                                                    ///< bm25
+  SearchTuning tuning = {};   ///< keys `ef_search`, `nprobe`, `candidates`; 0: the index's own
+  PassageFilter filter = {};  ///< section `filter`: a list a key, or `…_file` with an entry a line
+  static IndexOptions from_options(base::OptionReader reader);
+  /// As an embedded pool takes them.
+  [[nodiscard]] EmbeddedPoolOptions embedded(int threads) const;
+};
+
+}  // namespace rookery::retriever_pool
