@@ -3,11 +3,14 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <memory>
 #include <random>
+#include <span>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -15,7 +18,9 @@
 #include "base/atomic_file.hpp"
 #include "base/error.hpp"
 #include "base/progress.hpp"
+#include "launch/commands/search_flags.hpp"
 #include "launch/open_retriever.hpp"
+#include "launch/search_mode.hpp"
 #include "launch/steady_load.hpp"
 
 namespace rookery::launch {
@@ -25,7 +30,8 @@ using Clock = std::chrono::steady_clock;
 using namespace retriever_pool;
 
 struct BenchArguments {
-  std::string target, json;
+  std::string target, json, kind;
+  SearchFlags search;
   std::int64_t queries = 2000, warm_up = 100, k = 5;
   std::uint64_t seed = 1;
   double rate_per_s = 0;
@@ -44,12 +50,42 @@ std::vector<float> random_unit_vector(std::mt19937_64& random, std::int32_t dime
   return vector;
 }
 
+constexpr std::size_t kDistinct = 256;  // queries, asked in turn
+
+// Texts that have answers: eight words in the middle of stored passages, found by id.
+std::vector<std::string> make_texts(Retriever& pool, const BenchArguments& arguments) {
+  std::mt19937_64 random(arguments.seed);
+  const std::int64_t passages = std::max<std::int64_t>(pool.description().passages, 1);
+  std::vector<std::string> texts;
+  while (texts.size() < kDistinct) {
+    std::vector<std::int64_t> ids(kDistinct);
+    for (std::int64_t& id : ids) {
+      id = static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(passages));
+    }
+    RetrievalRequest request;
+    request.ids = ids;
+    const std::size_t before = texts.size();
+    for (const auto& row : retrieve_or_explain(pool, request).rows) {
+      if (row.empty()) continue;
+      std::istringstream words(row.front().text.substr(row.front().text.size() / 3));
+      std::string text, word;
+      words >> word;  // may be cut
+      for (int i = 0; i < 8 && words >> word; ++i) text += word + " ";
+      texts.push_back(std::move(text));
+    }
+    if (texts.size() == before) {
+      throw base::UserError("bench query: expected passages with ids below " +
+                            std::to_string(passages) + " to take words from, got none");
+    }
+  }
+  return texts;
+}
+
 // Queries that look like a user's: every second one is a stored passage's vector, moved a little.
 std::vector<std::vector<float>> make_queries(Retriever& pool, const BenchArguments& arguments) {
   std::mt19937_64 random(arguments.seed);
   const std::int32_t dimension = pool.description().dimension;
   std::vector<std::vector<float>> queries;
-  constexpr std::size_t kDistinct = 256;
   while (queries.size() < kDistinct) {
     std::vector<float> query = random_unit_vector(random, dimension);
     if (queries.size() % 2 == 1) {
@@ -76,12 +112,25 @@ struct BenchResult {
 };
 
 BenchResult measure(Retriever& pool, const BenchArguments& arguments) {
-  const auto queries = make_queries(pool, arguments);
+  const SearchMode mode = search_mode(arguments.kind);
+  const bool vectors = needs_vectors(mode, pool.description());
+  const auto queries = vectors ? make_queries(pool, arguments) : std::vector<std::vector<float>>{};
+  const auto texts =
+      vectors && !mode.hybrid ? std::vector<std::string>{} : make_texts(pool, arguments);
   RetrievalRequest request;
   request.k = checked_k(arguments.k);
+  request.tuning = arguments.search.tuning;
+  request.filter = read_filter(arguments.search.filter);
+  const auto ask_one = [&](std::int64_t i) {
+    AskedQuestions asked;
+    if (vectors) asked.vectors = queries[static_cast<std::size_t>(i) % queries.size()];
+    if (!texts.empty()) {
+      asked.texts = std::span(texts).subspan(static_cast<std::size_t>(i) % texts.size(), 1);
+    }
+    return ask(pool, mode, asked, request);
+  };
   for (std::int64_t i = 0; i < arguments.warm_up; ++i) {
-    request.queries = queries[static_cast<std::size_t>(i) % queries.size()];
-    (void)retrieve_or_explain(pool, request);
+    (void)ask_one(i);
   }
   BenchResult result;
   base::Progress progress("bench query", arguments.queries, "queries");
@@ -94,8 +143,7 @@ BenchResult measure(Retriever& pool, const BenchArguments& arguments) {
                         static_cast<double>(i) / arguments.rate_per_s));
       std::this_thread::sleep_until(due);
     }
-    request.queries = queries[static_cast<std::size_t>(i) % queries.size()];
-    const RetrievalAnswer answer = retrieve_or_explain(pool, request);
+    const RetrievalAnswer answer = ask_one(i);
     const std::chrono::duration<double, std::milli> total = Clock::now() - due;
     result.total_ms.push_back(total.count());
     result.search_ms.push_back(static_cast<double>(answer.search_time.count()) / 1000);
@@ -111,14 +159,16 @@ void run_bench_query(const BenchArguments& arguments) {
   checked_k(arguments.k);
   const auto pool = open_retriever(arguments.target);
   const IndexDescription index = pool->description();
+  const std::string kind =
+      arguments.kind.empty() ? index_tools::to_string(index.default_kind) : arguments.kind;
   const BenchResult result = measure(*pool, arguments);
   const double p50 = percentile(result.total_ms, 0.50);
   const double p95 = percentile(result.total_ms, 0.95);
   const double p99 = percentile(result.total_ms, 0.99);
   const double search_p50 = percentile(result.search_ms, 0.50);
   const double rate = static_cast<double>(arguments.queries) / result.seconds;
-  std::printf("%lld passages × %d in %d shards, one vector in, %lld passages out\n",
-              static_cast<long long>(index.passages), index.dimension, index.shards,
+  std::printf("%lld passages × %d in %d shards, %s, one query in, %lld passages out\n",
+              static_cast<long long>(index.passages), index.dimension, index.shards, kind.c_str(),
               static_cast<long long>(arguments.k));
   std::printf("p50 %.3f ms · p95 %.3f ms · p99 %.3f ms · search p50 %.3f ms · %.0f queries/s\n",
               p50, p95, p99, search_p50, rate);
@@ -126,6 +176,7 @@ void run_bench_query(const BenchArguments& arguments) {
   const nlohmann::json json = {{"target", arguments.target},
                                {"queries", arguments.queries},
                                {"k", arguments.k},
+                               {"kind", kind},
                                {"rate_per_s", arguments.rate_per_s},
                                {"seed", arguments.seed},
                                {"passages", index.passages},
@@ -145,7 +196,7 @@ void run_bench_query(const BenchArguments& arguments) {
 void add_bench_query(CLI::App& bench) {
   const auto arguments = std::make_shared<BenchArguments>();  // lives as long as the callback
   CLI::App* command =
-      bench.add_subcommand("query", "Time of single queries: a vector in, passages out");
+      bench.add_subcommand("query", "Time of single queries: a vector or text in, passages out");
   command
       ->add_option("target", arguments->target,
                    "Colony, its YAML file, snapshot folder or tcp://HOST:PORT")
@@ -154,6 +205,9 @@ void add_bench_query(CLI::App& bench) {
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{100000000}))
       ->capture_default_str();
   command->add_option("-k", arguments->k, "Number of documents, 1 to 1024")->capture_default_str();
+  command->add_option("--kind", arguments->kind,
+                      "exact, int8, hnsw, ivfpq, bm25 or hybrid (default: the pool's)");
+  add_search_flags(*command, arguments->search);
   command
       ->add_option("--rate", arguments->rate_per_s,
                    "Queries a second at a steady rate; 0: the next when the last is answered")

@@ -13,7 +13,9 @@
 #include "engine/text_encoder.hpp"
 #include "engine/weights.hpp"
 #include "launch/commands.hpp"
+#include "launch/commands/search_flags.hpp"
 #include "launch/open_retriever.hpp"
+#include "launch/search_mode.hpp"
 
 namespace rookery::launch {
 namespace {
@@ -25,7 +27,9 @@ using retriever_pool::RetrievalAnswer;
 constexpr std::size_t kLineCharacters = 76;  // of title and text; with the rest it fits 100 columns
 
 struct QueryArguments {
-  std::string target, text, encoder = "minilm", json;
+  std::string target, text, kind, encoder = "minilm", json;
+  std::vector<std::int64_t> ids;  // look-up
+  SearchFlags search;
   std::int64_t k = 5;
   std::int64_t deadline_ms = 2000;
 };
@@ -50,9 +54,16 @@ std::string heading(const Document& document) {
   return document.title.empty() ? document.text : document.title + " · " + document.text;
 }
 
+// The documents of all rows: a look-up has a row for every id.
+std::vector<Document> found(const RetrievalAnswer& answer) {
+  std::vector<Document> documents;
+  for (const auto& row : answer.rows) documents.insert(documents.end(), row.begin(), row.end());
+  return documents;
+}
+
 void print_answer(const RetrievalAnswer& answer, double encoding_ms) {
   int rank = 0;
-  for (const Document& document : answer.rows.front()) {
+  for (const Document& document : found(answer)) {
     std::printf("%2d  %.3f  %s  source %s\n", ++rank, static_cast<double>(document.score),
                 one_line(heading(document), kLineCharacters).c_str(), document.source_id.c_str());
   }
@@ -61,10 +72,11 @@ void print_answer(const RetrievalAnswer& answer, double encoding_ms) {
               answer.generation.c_str(), answer.shards_answered, answer.shards_wanted);
 }
 
-std::string answer_json(const QueryArguments& arguments, const RetrievalAnswer& answer,
-                        double encoding_ms) {
+std::string answer_json(const QueryArguments& arguments, const SearchMode& mode,
+                        const RetrievalAnswer& answer, double encoding_ms) {
   nlohmann::json json = {{"query", arguments.text},
                          {"k", arguments.k},
+                         {"kind", mode.name},
                          {"generation", answer.generation},
                          {"shards_answered", answer.shards_answered},
                          {"shards_wanted", answer.shards_wanted},
@@ -72,38 +84,52 @@ std::string answer_json(const QueryArguments& arguments, const RetrievalAnswer& 
                          {"search_ms", static_cast<double>(answer.search_time.count()) / 1000},
                          {"total_ms", static_cast<double>(answer.total_time.count()) / 1000},
                          {"documents", nlohmann::json::array()}};
-  for (const Document& document : answer.rows.front()) {
-    json["documents"].push_back({{"id", document.id},
-                                 {"score", document.score},
-                                 {"source_id", document.source_id},
-                                 {"title", document.title},
-                                 {"text", document.text}});
+  for (const Document& document : found(answer)) {
+    nlohmann::json item = {{"id", document.id},
+                           {"score", document.score},
+                           {"source_id", document.source_id},
+                           {"title", document.title},
+                           {"text", document.text}};
+    if (document.value) item["value"] = *document.value;
+    json["documents"].push_back(std::move(item));
   }
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 void run_query(const QueryArguments& arguments) {
-  const std::int32_t k = checked_k(arguments.k);
-  if (arguments.text.find_first_not_of(" \t\r\n") == std::string::npos) {
-    throw base::UserError("query: expected a text to search for, got an empty one");
+  retriever_pool::RetrievalRequest request;
+  request.k = checked_k(arguments.k);
+  request.deadline = std::chrono::milliseconds(arguments.deadline_ms);
+  request.tuning = arguments.search.tuning;
+  request.filter = read_filter(arguments.search.filter);
+  SearchMode mode = search_mode(arguments.kind);
+  const bool blank = arguments.text.find_first_not_of(" \t\r\n") == std::string::npos;
+  if (arguments.ids.empty() && blank) {
+    throw base::UserError("query: expected a text to search for, or --id to look up, got neither");
   }
   const auto pool = open_retriever(arguments.target);
-  const auto encoder =
-      engine::open_text_encoder(engine::resolve_model(arguments.encoder), engine::EncoderOptions{});
-  check_encoder_fits(pool->description(), encoder->identity());
-  const auto begin = Clock::now();
-  const std::vector<std::string> texts = {arguments.text};
-  const std::vector<float> vector = encoder->encode(texts);
-  const double encoding_ms = milliseconds_since(begin);
-
-  retriever_pool::RetrievalRequest request;
-  request.queries = vector;
-  request.k = k;
-  request.deadline = std::chrono::milliseconds(arguments.deadline_ms);
-  const RetrievalAnswer answer = retrieve_or_explain(*pool, request);
+  RetrievalAnswer answer;
+  double encoding_ms = 0;
+  if (!arguments.ids.empty()) {
+    mode.name = "look_up";
+    request.ids = arguments.ids;
+    answer = retrieve_or_explain(*pool, request);
+  } else {
+    const std::vector<std::string> texts = {arguments.text};
+    std::vector<float> vector;
+    if (needs_vectors(mode, pool->description())) {
+      const auto encoder = engine::open_text_encoder(engine::resolve_model(arguments.encoder),
+                                                     engine::EncoderOptions{});
+      check_encoder_fits(pool->description(), encoder->identity());
+      const auto begin = Clock::now();
+      vector = encoder->encode(texts);
+      encoding_ms = milliseconds_since(begin);
+    }
+    answer = ask(*pool, mode, {texts, vector}, request);
+  }
   print_answer(answer, encoding_ms);
   if (!arguments.json.empty()) {
-    base::write_file_atomically(arguments.json, answer_json(arguments, answer, encoding_ms));
+    base::write_file_atomically(arguments.json, answer_json(arguments, mode, answer, encoding_ms));
   }
 }
 
@@ -116,7 +142,13 @@ void add_query_command(CLI::App& app) {
       ->add_option("target", arguments->target,
                    "Colony, its YAML file, snapshot folder or tcp://HOST:PORT")
       ->required();
-  command->add_option("text", arguments->text, "What to search for")->required();
+  command->add_option("text", arguments->text, "What to search for");
+  command->add_option("--kind", arguments->kind,
+                      "exact, int8, hnsw, ivfpq, bm25 (needs no encoder) or hybrid (default: the "
+                      "pool's)");
+  command->add_option("--id", arguments->ids, "Look this passage up instead; may be given again")
+      ->allow_extra_args(false);
+  add_search_flags(*command, arguments->search);
   command->add_option("-k", arguments->k, "Number of documents, 1 to 1024")->capture_default_str();
   command->add_option("--encoder", arguments->encoder, "Name, folder or wheel of the encoder")
       ->capture_default_str();
@@ -124,7 +156,9 @@ void add_query_command(CLI::App& app) {
       ->check(CLI::Range(1, 3600000))
       ->capture_default_str();
   command->add_option("--json", arguments->json, "Write the answer to this file as JSON");
-  command->footer("Example: rookery query wiki \"who proposed the actor model\" -k 3");
+  command->footer(
+      "Example: rookery query wiki \"who proposed the actor model\" -k 3\n"
+      "Example: rookery query wiki \"actor model\" --kind bm25 --allow-topic Technology");
   command->callback([arguments] { run_query(*arguments); });
 }
 
