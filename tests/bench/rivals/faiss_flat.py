@@ -35,7 +35,13 @@ def answer(request):
     if key not in state:
         settings = [(threshold, n, padded) for threshold in (1, 1 << 30) for n in (1, threads)
                     for padded in (0, 16) if not (padded and threshold > 1)]
-        state[key] = min(settings, key=lambda setting: timed(batch, setting, 3))
+        least = float("inf")
+        for setting in settings:
+            ms = timed(batch, setting, 1)
+            if ms < 2 * least:  # worth a second look
+                ms = min(ms, timed(batch, setting, 2))
+            if ms < least:
+                least, state[key] = ms, setting
     return {"ms": timed(batch, state[key], 1), "version": faiss.__version__}
 
 
