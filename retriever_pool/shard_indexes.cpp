@@ -104,7 +104,8 @@ struct ShardIndexes::Impl {
 };
 
 ShardIndexes::ShardIndexes(std::shared_ptr<const SnapshotShard> shard,
-                           std::shared_ptr<SearchTeam> team, const ShardIndexesOptions& options)
+                           const std::shared_ptr<SearchTeam>& team,
+                           const ShardIndexesOptions& options)
     : impl_(std::make_unique<Impl>(std::move(shard), team, options)) {}
 ShardIndexes::~ShardIndexes() = default;
 

@@ -41,7 +41,7 @@ class ShardIndexes {
   /// Throws `UserError` when a file is unsound or the wanted kind is not there, naming those that
   /// are.
   ShardIndexes(std::shared_ptr<const index_tools::SnapshotShard> shard,
-               std::shared_ptr<SearchTeam> team, const ShardIndexesOptions& options);
+               const std::shared_ptr<SearchTeam>& team, const ShardIndexesOptions& options);
   ~ShardIndexes();
 
   [[nodiscard]] const index_tools::SnapshotShard& shard() const;
