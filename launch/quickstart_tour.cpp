@@ -36,6 +36,7 @@ struct TourSize {
   int sources = 0;  ///< of the corpus; 0: all
   std::int64_t load_queries = 2400;
   double load_rate_per_s = 120;
+  int recall_questions = 400;
   int eval_questions = 100;
   int serve_questions = 10;
   int new_tokens = 64;
@@ -45,6 +46,7 @@ TourSize smoke_size() {
   return {.sources = 1000,
           .load_queries = 600,
           .load_rate_per_s = 100,
+          .recall_questions = 50,
           .eval_questions = 16,
           .serve_questions = 3,
           .new_tokens = 48};
@@ -121,12 +123,22 @@ class Tour {
         "--corpus",  "wiki",
         "--encoder", config_.train.question_encoder,
         "--shards",  std::to_string(config_.pool.shards.value_or(2)),
-        "--out",     config_.index.path.string()};
+        "--out",     config_.index.path.string(),
+        "--index",   "int8",
+        "--index",   "hnsw",
+        "--index",   "bm25"};
     add_limit(command);
     const json figures = runner_.run_json(command);
     for (const char* key : {"passages", "encode_passages_per_s", "index_seconds"})
       report_[key] = figures.at(key);
     runner_.run({"index", "verify", config_.index.path.string()});
+    runner_.say(
+        "kinds of search compared: the article of each question among the first k passages");
+    const json recall = runner_.run_json(
+        {"eval", "retrieval", "--index", config_.index.path.string(), "--questions",
+         (questions() / "test.jsonl").string(), "--limit", std::to_string(size_.recall_questions),
+         "--kind", "exact,int8,hnsw,bm25,hybrid", "-k", "1,5,20"});
+    report_["recall_by_kind"] = recall.at("kinds");
   }
 
   void colony_stage() {
