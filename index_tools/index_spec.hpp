@@ -32,7 +32,7 @@ struct IvfPqParameters {
   std::int32_t nlist = 0;       ///< lists; 0: about 4 √rows, at most rows / 39; [1, 1048576]
   std::int32_t pq_bytes = 64;   ///< bytes of a code; divides the dimension; [1, 1024]
   std::int32_t nprobe = 32;     ///< default of a search
-  std::int32_t candidates = 0;  ///< default that are re-scored; 0: 10 × k
+  std::int32_t candidates = 0;  ///< default that are re-scored; 0: 10 × k, at least 50
   std::string coarse = "flat";  ///< how lists are found: flat, or hnsw (over the centroids)
   std::int64_t train_rows = 262'144;  ///< sample for training, at most
   friend bool operator==(const IvfPqParameters&, const IvfPqParameters&) = default;
