@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <limits>
+#include <vector>
 
 #include "base/error.hpp"
 #include "index_tools/detail/bm25_file.hpp"
@@ -32,7 +34,12 @@ class MappedPostings final : public Bm25Postings {
     check_lengths();
     check_terms();
     const Bm25Formula formula = this->formula();
-    for (std::size_t t = 0; t + 1 < records_.size(); ++t) check_postings(t, formula);
+    reached_.resize(records_.size());
+    std::vector<std::uint16_t> ratios;
+    for (std::size_t t = 0; t + 1 < records_.size(); ++t) {
+      check_postings(t, formula, ratios);
+      reached_[t] = levels_of(ratios);
+    }
     table_ = detail::TermTable(records_.size());
     for (std::size_t t = 0; t + 1 < records_.size(); ++t) {
       table_.insert(text_of(t), static_cast<std::uint32_t>(t));
@@ -61,6 +68,7 @@ class MappedPostings final : public Bm25Postings {
     found.blocks = blocks_.subspan(records_[t].first_block,
                                    records_[t + 1].first_block - records_[t].first_block);
     found.ratio_bound = (records_[t].ratio_max + 1) / 65536.0;
+    found.reached = reached_[t];
     return found;
   }
 
@@ -167,7 +175,10 @@ class MappedPostings final : public Bm25Postings {
   }
 
   // Everything a search relies on: where bits lie, rows that rise and are there, bounds that hold.
-  void check_postings(std::size_t t, const Bm25Formula& formula) const {
+  // `ratios` gets those of the term's postings, rounded down to 1 / 65536.
+  void check_postings(std::size_t t, const Bm25Formula& formula,
+                      std::vector<std::uint16_t>& ratios) const {
+    ratios.clear();
     std::int64_t left = records_[t].postings;
     std::int64_t before = -1;
     for (std::size_t b = records_[t].first_block; b < records_[t + 1].first_block; ++b) {
@@ -198,8 +209,9 @@ class MappedPostings final : public Bm25Postings {
                   std::to_string(before));
         }
         const std::uint32_t frequency = 1 + bm25_packed_value(frequencies, block.frequency_bits, i);
-        ratio =
-            std::max(ratio, formula.ratio(frequency, lengths_[static_cast<std::size_t>(before)]));
+        const double here = formula.ratio(frequency, lengths_[static_cast<std::size_t>(before)]);
+        ratio = std::max(ratio, here);
+        ratios.push_back(static_cast<std::uint16_t>(std::min(here * 65536, 65535.0)));
       }
       if (before != block.last_row) {
         unsound("expected to end with row " + std::to_string(block.last_row) + ", got " +
@@ -209,6 +221,22 @@ class MappedPostings final : public Bm25Postings {
         unsound("its largest impact is above the bound that it states");
       }
     }
+  }
+
+  using Levels = decltype(Bm25Term::reached);
+  // Orders `ratios` anew.
+  static Levels levels_of(std::vector<std::uint16_t>& ratios) {
+    Levels reached{};
+    auto end = ratios.end();
+    for (std::size_t i = reached.size(); i-- > 0;) {
+      const std::ptrdiff_t level = kBm25Levels[i];
+      if (end - ratios.begin() < level) continue;
+      const auto last = ratios.begin() + level - 1;
+      std::nth_element(ratios.begin(), last, end, std::greater<>());
+      reached[i] = *last;
+      end = last + 1;  // the best so many are what the smaller levels look at
+    }
+    return reached;
   }
 
   std::span<const std::byte> bytes_;
@@ -221,6 +249,7 @@ class MappedPostings final : public Bm25Postings {
   std::span<const Bm25Block> blocks_;
   const std::byte* data_ = nullptr;
   detail::TermTable table_;
+  std::vector<Levels> reached_;  // by term
 };
 
 }  // namespace

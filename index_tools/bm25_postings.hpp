@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -51,7 +52,11 @@ struct Bm25Term {
   std::int64_t count = 0;             ///< postings here
   std::span<const Bm25Block> blocks;  ///< `[ceil(count / 128)]`, full but for the last
   double ratio_bound = 0;             ///< the largest of the blocks
+  /// At least `kBm25Levels[i]` postings have a ratio of `reached[i]` / 65536 or more; 0: there are
+  /// fewer postings.
+  std::array<std::uint16_t, 4> reached{};
 };
+inline constexpr std::array<std::int32_t, 4> kBm25Levels = {8, 32, 128, 1024};
 
 /// The mapped file; immutable, any thread may read. The search itself is in
 /// `retriever_pool/bm25_search.hpp`.

@@ -56,7 +56,19 @@ struct Bm25Scan::Impl {
         formula(all.formula()),
         view{all.data(), all.lengths().data(), formula.constant, formula.per_token} {}
 
-  void open_cursors(std::string_view query) {
+  // Shares that at least k rows have of this term alone; 0 when that is not known.
+  static std::int64_t reached_shares(const index_tools::Bm25Term& term, double weight,
+                                     std::int32_t k) {
+    for (std::size_t i = 0; i < term.reached.size(); ++i) {
+      if (index_tools::kBm25Levels[i] < k) continue;
+      if (term.reached[i] == 0) return 0;
+      return index_tools::bm25_share(weight, term.reached[i] / 65536.0);
+    }
+    return 0;
+  }
+
+  void open_cursors(std::string_view query, std::int32_t k) {
+    known = 0;
     const auto analysed = analyzer.analyse(query);
     terms.assign(analysed.begin(), analysed.end());
     std::sort(terms.begin(), terms.end());
@@ -68,9 +80,12 @@ struct Bm25Scan::Impl {
       if (term && term->count > 0) {
         if (cursors.size() == active.size()) cursors.push_back(std::make_unique<Bm25Cursor>());
         Bm25Cursor& cursor = *cursors[active.size()];
-        cursor.open(*term, index_tools::bm25_weight(postings.corpus_documents(), term->documents),
-                    static_cast<std::int64_t>(end - begin));
+        const double weight =
+            index_tools::bm25_weight(postings.corpus_documents(), term->documents);
+        const auto repeats = static_cast<std::int64_t>(end - begin);
+        cursor.open(*term, weight, repeats);
         active.push_back(&cursor);
+        known = std::max(known, reached_shares(*term, weight, k) * repeats);
       }
       begin = end;
     }
@@ -174,6 +189,7 @@ struct Bm25Scan::Impl {
     }
   }
 
+  std::int64_t known = 0;          // shares that at least k rows reach, by one term alone
   std::int32_t found = 0;          // candidates of the window
   std::int32_t touched_count = 0;  // rows of a sparse window that essential terms have
   bool sparse = false;             // only the touched rows' sums are not zero
@@ -187,8 +203,9 @@ Bm25Scan::~Bm25Scan() = default;
 bool Bm25Scan::search(const Bm25Query& query, std::vector<Bm25Hit>& hits) {
   Impl& impl = *impl_;
   hits.clear();
-  impl.open_cursors(query.text);
+  impl.open_cursors(query.text, query.k);
   impl.top.reset(query.k);
+  if (query.rows == nullptr && impl.known > 0) impl.top.expect(impl.known);
   const std::int64_t count = impl.postings.count();
   std::int32_t windows = 0;
   for (std::int64_t begin = 0; begin < count && !impl.active.empty(); begin += kWindowRows) {

@@ -25,6 +25,11 @@ class Bm25Top {
     needed_ = next_needed_ = 1;
     worst_ = 0;
   }
+  /// At least k rows are known to have so many shares: those that score less cannot come in.
+  void expect(std::int64_t shares) {
+    const auto bits = std::bit_cast<std::uint32_t>(index_tools::bm25_score_of(shares));
+    needed_ = next_needed_ = above(bits - 1);
+  }
   /// A row of a later window with fewer shares cannot come in.
   [[nodiscard]] std::int64_t needed() const { return needed_; }
   /// All rows from now on are above all before.

@@ -171,6 +171,19 @@ TEST(Bm25SearchTest, RowsAFewUnitsOfAFloatApartKeepTheirOrder) {
   }
 }
 
+TEST(Bm25SearchTest, RowsThatReachTheKnownImpactExactlyAreFound) {
+  // With k1 1 and b 0 one occurrence gives the ratio 1/2, which the known impacts hold exactly.
+  std::vector<Text> texts;
+  for (std::int64_t row = 0; row < 3000; ++row)
+    texts.push_back({row, row % 2 == 0 ? "owl" : "f", ""});
+  NaiveBm25 naive(texts, {1, 0});
+  const auto index =
+      make_bm25_index(indexed_shards(texts, 1, {1, 0}).front(), std::make_shared<SearchTeam>(1));
+  for (const std::int32_t k : {1, 8, 9, 128, 1000, 1024}) {
+    ASSERT_EQ(hits_of(*index, "owl", k), naive.search("owl", k)) << k;
+  }
+}
+
 TEST(Bm25SearchTest, ScoresAreThoseOfTheFormula) {
   std::mt19937_64 random(rookery::testing::seed());
   const auto texts = random_texts(random, 700, 300, 30);
