@@ -63,6 +63,7 @@ std::vector<Document> found(const RetrievalAnswer& answer) {
 
 void print_answer(const RetrievalAnswer& answer, double encoding_ms) {
   int rank = 0;
+  if (found(answer).empty()) std::printf("nothing found\n");
   for (const Document& document : found(answer)) {
     std::printf("%2d  %.3f  %s  source %s\n", ++rank, static_cast<double>(document.score),
                 one_line(heading(document), kLineCharacters).c_str(), document.source_id.c_str());
