@@ -103,8 +103,8 @@ class EmbeddedPool final : public Retriever {
 }  // namespace
 
 std::unique_ptr<Retriever> make_embedded_pool(
-    std::vector<std::shared_ptr<const index_tools::SnapshotShard>> shards, IndexDescription index,
-    const EmbeddedPoolOptions& options) {
+    const std::vector<std::shared_ptr<const index_tools::SnapshotShard>>& shards,
+    IndexDescription index, const EmbeddedPoolOptions& options) {
   if (shards.empty()) throw base::UserError("embedded pool: expected at least one shard, got none");
   return std::make_unique<EmbeddedPool>(shards, std::move(index), options);
 }
@@ -143,7 +143,7 @@ std::unique_ptr<Retriever> open_embedded_pool(const EmbeddedPoolOptions& options
   for (const auto& shard : manifest.shards) {
     shards.push_back(index_tools::open_shard(generation, shard.shard));
   }
-  return make_embedded_pool(std::move(shards), describe_index(manifest), options);
+  return make_embedded_pool(shards, describe_index(manifest), options);
 }
 
 }  // namespace rookery::retriever_pool

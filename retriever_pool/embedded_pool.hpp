@@ -12,8 +12,8 @@ namespace rookery::retriever_pool {
 /// snapshot); `options.snapshot` is not looked at. Kinds and default kind of its description are
 /// those of the shards: a kind that is not in all of them is a `UserError`.
 std::unique_ptr<Retriever> make_embedded_pool(
-    std::vector<std::shared_ptr<const index_tools::SnapshotShard>> shards, IndexDescription index,
-    const EmbeddedPoolOptions& options = {});
+    const std::vector<std::shared_ptr<const index_tools::SnapshotShard>>& shards,
+    IndexDescription index, const EmbeddedPoolOptions& options = {});
 
 /// What a manifest says about its index. Kinds are those that every shard has the files for, the
 /// default is that of a pool without options.
