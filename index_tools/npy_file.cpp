@@ -307,4 +307,39 @@ void NpyWriter::finish() {
   file_.commit();
 }
 
+namespace {
+
+void write_array(const std::filesystem::path& path, const NpyHeader& shape,
+                 std::span<const std::byte> elements) {
+  NpyWriter writer(path, shape);
+  writer.write(elements);
+  writer.finish();
+}
+
+}  // namespace
+
+void write_npy(const std::filesystem::path& path, std::span<const float> values,
+               std::int64_t columns) {
+  NpyHeader shape;
+  shape.rows = std::ssize(values) / columns;
+  shape.columns = columns;
+  write_array(path, shape, std::as_bytes(values));
+}
+
+void write_npy(const std::filesystem::path& path, std::span<const std::int32_t> values) {
+  NpyHeader shape;
+  shape.type = NpyType::kInt32;
+  shape.axes = 1;
+  shape.rows = std::ssize(values);
+  write_array(path, shape, std::as_bytes(values));
+}
+
+void write_npy(const std::filesystem::path& path, std::span<const std::int64_t> values) {
+  NpyHeader shape;
+  shape.type = NpyType::kInt64;
+  shape.axes = 1;
+  shape.rows = std::ssize(values);
+  write_array(path, shape, std::as_bytes(values));
+}
+
 }  // namespace rookery::index_tools

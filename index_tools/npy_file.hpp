@@ -73,4 +73,10 @@ class NpyWriter {
   std::int64_t bytes_missing_ = 0;
 };
 
+/// A whole array at once: floats `[values.size() / columns, columns]`, integers `[values.size()]`.
+void write_npy(const std::filesystem::path& path, std::span<const float> values,
+               std::int64_t columns);
+void write_npy(const std::filesystem::path& path, std::span<const std::int32_t> values);
+void write_npy(const std::filesystem::path& path, std::span<const std::int64_t> values);
+
 }  // namespace rookery::index_tools

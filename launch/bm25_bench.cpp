@@ -1,12 +1,9 @@
 #include "launch/bm25_bench.hpp"
 
-#include <stdlib.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstring>
-#include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -21,8 +18,10 @@
 #include "index_tools/bm25_postings.hpp"
 #include "index_tools/corpus.hpp"
 #include "index_tools/question_file.hpp"
+#include "index_tools/npy_file.hpp"
 #include "index_tools/question_pairs.hpp"
 #include "launch/rival.hpp"
+#include "launch/scratch_folder.hpp"
 #include "launch/steady_load.hpp"
 #include "retriever_pool/search_team.hpp"
 #include "retriever_pool/shard_index.hpp"
@@ -132,29 +131,11 @@ std::vector<std::string> make_queries(const Bm25BenchOptions& options, index_too
   return queries;
 }
 
-/// A one-dimensional array as numpy writes it.
-template <typename T>
-void write_npy(const fs::path& path, const char* type, const std::vector<T>& values) {
-  std::string header = "{'descr': '" + std::string(type) + "', 'fortran_order': False, 'shape': (" +
-                       std::to_string(values.size()) + ",), }";
-  header.append(63 - (header.size() + 10) % 64, ' ');
-  header += '\n';
-  std::ofstream file(path, std::ios::binary);
-  file << "\x93NUMPY" << '\x01' << '\x00' << static_cast<char>(header.size() % 256)
-       << static_cast<char>(header.size() / 256) << header;
-  file.write(reinterpret_cast<const char*>(values.data()),
-             static_cast<std::streamsize>(values.size() * sizeof(T)));
-  if (!file) throw base::UserError(path.string() + ": cannot be written");
-}
-
 /// A folder with our terms for the rivals, gone with this object.
 class RivalFolder {
  public:
   RivalFolder(const Bm25BenchOptions& options, const SyntheticShard& shard,
               const std::vector<std::string>& queries) {
-    std::string name = (fs::temp_directory_path() / "rookery-bm25-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) throw base::UserError(name + ": cannot be made");
-    path_ = name;
     text::EnglishAnalyzer analyzer;
     std::unordered_map<std::string, std::int32_t> numbers;
     std::vector<std::string> vocabulary;
@@ -172,9 +153,9 @@ class RivalFolder {
       }
       ends.push_back(std::ssize(terms));
     }
-    write_npy(path_ / "terms.npy", "<i4", terms);
-    write_npy(path_ / "ends.npy", "<i8", ends);
-    base::write_file_atomically(path_ / "vocabulary.json", Json(vocabulary).dump());
+    index_tools::write_npy(folder_.path() / "terms.npy", terms);
+    index_tools::write_npy(folder_.path() / "ends.npy", ends);
+    base::write_file_atomically(folder_.path() / "vocabulary.json", Json(vocabulary).dump());
     Json lists = Json::array();
     for (const std::string& query : queries) {
       // bm25s has no answer for a query of unknown terms only; ours is empty.
@@ -185,22 +166,16 @@ class RivalFolder {
       lists.push_back(std::move(list));
     }
     const Json asked = {{"queries", std::move(lists)}, {"k1", options.k1}, {"b", options.b}};
-    base::write_file_atomically(path_ / "queries.json", asked.dump());
+    base::write_file_atomically(folder_.path() / "queries.json", asked.dump());
     words_mean = static_cast<double>(terms.size()) / static_cast<double>(shard.count());
     terms_count = std::ssize(vocabulary);
   }
-  ~RivalFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  RivalFolder(const RivalFolder&) = delete;
-  RivalFolder& operator=(const RivalFolder&) = delete;
-  [[nodiscard]] std::string path() const { return path_.string(); }
+  [[nodiscard]] std::string path() const { return folder_.path().string(); }
   double words_mean = 0;
   std::int64_t terms_count = 0;
 
  private:
-  fs::path path_;
+  ScratchFolder folder_{"bm25"};
 };
 
 struct Times {

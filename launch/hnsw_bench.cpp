@@ -19,6 +19,7 @@
 #include "index_tools/snapshot_writer.hpp"
 #include "launch/clustered_vectors.hpp"
 #include "launch/rival.hpp"
+#include "launch/scratch_folder.hpp"
 #include "retriever_pool/shard_index.hpp"
 
 namespace rookery::launch {
@@ -35,36 +36,6 @@ constexpr std::int64_t kTimed = 128;    // of them in one timed pass
 
 double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
-class ScratchFolder {
- public:
-  ScratchFolder() {
-    std::string name = (fs::temp_directory_path() / "rookery-hnsw-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) {
-      throw base::UserError(name + ": expected a folder that can be made there");
-    }
-    path_ = name;
-  }
-  ~ScratchFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-  [[nodiscard]] const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
-
-void write_npy(const fs::path& path, std::span<const float> rows, std::int32_t dimension) {
-  NpyHeader shape;
-  shape.rows = static_cast<std::int64_t>(rows.size()) / dimension;
-  shape.columns = dimension;
-  NpyWriter writer(path, shape);
-  writer.write(std::as_bytes(rows));
-  writer.finish();
 }
 
 // A snapshot of one shard with the wanted index, as a user would build it. Seconds are those of the
@@ -231,7 +202,7 @@ std::optional<double> ms_at_recall(const std::vector<RecallPoint>& curve, double
 
 Json measure_hnsw(const HnswBenchOptions& options,
                   const std::function<void(const std::string&)>& tell) {
-  const ScratchFolder scratch;
+  const ScratchFolder scratch("hnsw");
   tell("drawing " + std::to_string(options.rows) + " vectors");
   const ClusteredVectors drawn(options.dimension, 1);
   const std::vector<float> rows = drawn.rows(0, options.rows, options.build_threads);

@@ -1,7 +1,5 @@
 #include "launch/ivfpq_contest.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
@@ -22,6 +20,7 @@
 #include "index_tools/npy_file.hpp"
 #include "launch/clustered_vectors.hpp"
 #include "launch/rival.hpp"
+#include "launch/scratch_folder.hpp"
 #include "retriever_pool/shard_index.hpp"
 
 namespace rookery::launch {
@@ -35,25 +34,6 @@ using Ids = std::vector<std::vector<std::int64_t>>;
 
 constexpr std::int32_t kDocuments = 5, kCandidates = 50;
 constexpr std::int64_t kTimedQueries = 256;
-
-/// A folder that goes when the measurement ends.
-class ScratchFolder {
- public:
-  ScratchFolder()
-      : path_(fs::temp_directory_path() / ("rookery-ivfpq-" + std::to_string(::getpid()))) {
-    fs::create_directories(path_);
-  }
-  ~ScratchFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-  [[nodiscard]] const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
 
 /// Rows in memory, with the mapped index file once it is there.
 class BenchShard final : public index_tools::SnapshotShard {
@@ -84,15 +64,6 @@ class BenchShard final : public index_tools::SnapshotShard {
   std::vector<std::int64_t> ids_;
   std::optional<base::MappedFile> file_;
 };
-
-void write_npy(const fs::path& path, std::span<const float> vectors, std::int32_t dimension) {
-  index_tools::NpyHeader shape;
-  shape.columns = dimension;
-  shape.rows = std::ssize(vectors) / dimension;
-  index_tools::NpyWriter writer(path, shape);
-  writer.write(std::as_bytes(vectors));
-  writer.finish();
-}
 
 /// Trains, encodes and writes our file and faiss's.
 void build_index(const IvfPqContestOptions& options, const std::shared_ptr<BenchShard>& shard,
@@ -231,15 +202,15 @@ Json measure(const IvfPqContestOptions& options, const Setting& setting, const S
 }  // namespace
 
 Json run_ivfpq_contest(const IvfPqContestOptions& options) {
-  const ScratchFolder folder;
+  const ScratchFolder folder("ivfpq");
   const int cores = base::usable_cores();
   const ClusteredVectors data(options.dimension, options.seed);
   const auto shard =
       std::make_shared<BenchShard>(options.dimension, data.rows(0, options.rows, cores));
   // Rows that no index holds, of the same clusters.
   const std::vector<float> queries = data.rows(options.rows, options.queries, cores);
-  write_npy(folder.path() / "vectors.npy", shard->vectors(), options.dimension);
-  write_npy(folder.path() / "queries.npy", queries, options.dimension);
+  index_tools::write_npy(folder.path() / "vectors.npy", shard->vectors(), options.dimension);
+  index_tools::write_npy(folder.path() / "queries.npy", queries, options.dimension);
   const auto begin = Clock::now();
   build_index(options, shard, folder.path());
   const std::chrono::duration<double> build_seconds = Clock::now() - begin;

@@ -1,7 +1,5 @@
 #include "launch/search_contest.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <bit>
 #include <chrono>
@@ -20,6 +18,7 @@
 #include "index_tools/int8_codes.hpp"
 #include "index_tools/npy_file.hpp"
 #include "launch/rival.hpp"
+#include "launch/scratch_folder.hpp"
 #include "retriever_pool/machine_limits.hpp"
 #include "retriever_pool/shard_index.hpp"
 
@@ -32,25 +31,6 @@ using namespace retriever_pool;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::int32_t kDocuments = 5;
-
-/// A folder that goes when the measurement ends.
-class ScratchFolder {
- public:
-  ScratchFolder()
-      : path_(fs::temp_directory_path() / ("rookery-search-" + std::to_string(::getpid()))) {
-    fs::create_directories(path_);
-  }
-  ~ScratchFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-  [[nodiscard]] const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
 
 /// The mapped files of the contest.
 class MappedRows final : public index_tools::SnapshotShard {
@@ -179,7 +159,7 @@ Json measure(const SearchContestOptions& options, const MappedRows& rows, Search
 }  // namespace
 
 Json run_search_contest(const SearchContestOptions& options) {
-  const ScratchFolder folder;
+  const ScratchFolder folder("search");
   const fs::path vectors = folder.path() / "vectors.npy",
                  queries_path = folder.path() / "queries.npy";
   write_random_units(vectors, options.rows, options.dimension, options.seed);

@@ -25,6 +25,7 @@
 #include "index_tools/snapshot.hpp"
 #include "index_tools/snapshot_writer.hpp"
 #include "launch/rival.hpp"
+#include "launch/scratch_folder.hpp"
 #include "retriever_pool/retriever.hpp"
 
 namespace rookery::launch {
@@ -247,17 +248,9 @@ void print(const Json& results) {
 }
 
 void run(const ScaleArguments& arguments) {
-  const fs::path parent =
-      arguments.folder.empty() ? fs::temp_directory_path() : base::expand_path(arguments.folder);
-  const fs::path scratch = parent / ("rookery-scale-" + std::to_string(::getpid()));
-  fs::create_directories(scratch);
-  struct Cleaner {
-    const fs::path& folder;
-    ~Cleaner() {
-      std::error_code ignored;
-      fs::remove_all(folder, ignored);
-    }
-  } cleaner{scratch};
+  const ScratchFolder scratch("scale", arguments.folder.empty()
+                                           ? fs::temp_directory_path()
+                                           : base::expand_path(arguments.folder));
   std::vector<std::string> specs = {""};
   specs.insert(specs.end(), arguments.indexes.begin(), arguments.indexes.end());
   std::printf("%s\n%d-d rows in one shard, texts of 70 words, %d threads\n", machine_line().c_str(),
@@ -267,7 +260,7 @@ void run(const ScaleArguments& arguments) {
     base::Progress progress("scale", std::ssize(arguments.rows) * std::ssize(specs), "steps");
     for (const std::int64_t rows : arguments.rows) {
       for (const std::string& spec : specs) {
-        results.push_back(measure(arguments, rows, spec, scratch));
+        results.push_back(measure(arguments, rows, spec, scratch.path()));
         progress.update(std::ssize(results));
       }
     }
