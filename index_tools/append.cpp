@@ -141,20 +141,9 @@ RewriteReport append_corpus(const RewriteOptions& options, const AppendOptions& 
                                 figures);
     detail::PassageStream passages(*corpus, wanted);
     done = 0;
-    const auto tell = [&] {
+    detail::encode_all(passages, chunks, done, [&] {
       if (options.progress) options.progress({"encoding", done, size.passages, "passages"});
-    };
-    const auto flush = [&] {
-      chunks.flush();
-      tell();
-    };
-    tell();
-    while (const std::optional<PassageView> passage = passages.next()) {
-      chunks.add(*passage);
-      ++done;
-      if (chunks.full()) flush();
-    }
-    flush();
+    });
     if (done != size.passages) {
       throw base::UserError(append.corpus.string() + ": changed while it was being indexed (" +
                             std::to_string(size.passages) + " passages, then " +

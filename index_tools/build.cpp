@@ -98,17 +98,7 @@ void encode_and_write(Corpus& corpus, const detail::PassageStreamOptions& wanted
   detail::ChunkEncoder chunks(encoder, detail::ChunkStore(work), options.chunk_passages, writer,
                               figures);
   detail::PassageStream passages(corpus, wanted);
-  const auto flush = [&] {
-    chunks.flush();
-    tell(BuildProgress::Stage::kEncoding);
-  };
-  tell(BuildProgress::Stage::kEncoding);
-  while (const std::optional<PassageView> passage = passages.next()) {
-    chunks.add(*passage);
-    ++done;
-    if (chunks.full()) flush();
-  }
-  flush();
+  detail::encode_all(passages, chunks, done, [&] { tell(BuildProgress::Stage::kEncoding); });
   if (done != size.passages) {
     throw base::UserError(options.corpus.string() + ": changed while it was being indexed (" +
                           std::to_string(size.passages) + " passages, then " +

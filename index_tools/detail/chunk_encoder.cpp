@@ -72,4 +72,19 @@ std::vector<float> ChunkEncoder::encode() {
   return vectors;
 }
 
+void encode_all(PassageStream& passages, ChunkEncoder& chunks, std::int64_t& done,
+                const std::function<void()>& tell) {
+  const auto flush = [&] {
+    chunks.flush();
+    tell();
+  };
+  tell();
+  while (const std::optional<PassageView> passage = passages.next()) {
+    chunks.add(*passage);
+    ++done;
+    if (chunks.full()) flush();
+  }
+  flush();
+}
+
 }  // namespace rookery::index_tools::detail

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "engine/text_encoder.hpp"
 #include "index_tools/detail/chunk_store.hpp"
+#include "index_tools/detail/passage_stream.hpp"
 #include "index_tools/passage.hpp"
 #include "index_tools/snapshot_writer.hpp"
 
@@ -45,5 +47,10 @@ class ChunkEncoder {
   EncodeFigures& figures_;
   std::vector<Row> rows_;
 };
+
+/// All passages of a stream through the encoder. `done` counts them; `tell` is called before the
+/// first and behind each chunk.
+void encode_all(PassageStream& passages, ChunkEncoder& chunks, std::int64_t& done,
+                const std::function<void()>& tell);
 
 }  // namespace rookery::index_tools::detail
