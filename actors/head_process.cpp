@@ -145,10 +145,8 @@ void run_head(const HeadOptions& options, const base::StopSignal& stop) {
   retriever_pool::RoutingView view;
   view.colony = options.colony;
   view.term = wanted.term;
-  view.shards = wanted.shards;
-  view.replicas = wanted.replicas;
-  view.index = describe(options, manifest);
-  view.snapshot = snapshot;
+  view.generations = {{options.index.name, retriever_pool::GenerationRole::kLive, wanted.shards,
+                       wanted.replicas, describe(options, manifest), snapshot}};
   const auto board = std::make_shared<StatusBoard>();
   board->update(Membership(view, {}, std::chrono::steady_clock::now()));
   base::Metrics metrics;

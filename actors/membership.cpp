@@ -40,15 +40,21 @@ Membership::Membership(retriever_pool::RoutingView wanted, MembershipOptions opt
                        TimePoint start)
     : view_(std::move(wanted)), options_(options), start_(start) {
   view_.members.clear();
-  for (Slot slot{0, 0}; slot.shard < view_.shards; ++slot.shard) {
-    for (slot.replica = 0; slot.replica < view_.replicas; ++slot.replica) {
+  const auto& live = wanted_generation();
+  for (Slot slot{0, 0}; slot.shard < live.shards; ++slot.shard) {
+    for (slot.replica = 0; slot.replica < live.replicas; ++slot.replica) {
       auto& member = members_[slot].view;
+      member.index = live.index_name;
       member.shard = slot.shard;
       member.replica = slot.replica;
-      member.node = node_name(slot, view_.replicas);
+      member.node = node_name(slot, live.replicas);
     }
   }
   refresh();
+}
+
+const retriever_pool::GenerationView& Membership::wanted_generation() const {
+  return view_.generations.at(0);
 }
 
 std::optional<Errc> Membership::join(const NodeHello& hello) {
@@ -60,7 +66,7 @@ std::optional<Errc> Membership::join(const NodeHello& hello) {
   }
   const auto place = members_.find(Slot{hello.shard, hello.replica});
   if (place == members_.end()) return Errc::kUnknownSlot;
-  if (hello.generation != view_.index.generation) return Errc::kWrongGeneration;
+  if (hello.generation != wanted_generation().index.generation) return Errc::kWrongGeneration;
   auto& member = place->second;
   const bool held = member.in_contact && member.view.pid != 0;
   if (held && member.view.node != hello.node) return Errc::kSlotTaken;

@@ -30,7 +30,7 @@ struct MembershipOptions {
 /// Who is in the colony and what clients are told of it. Pure: no sockets, no clock.
 class Membership {
  public:
-  /// `wanted` carries colony, term, shards, replicas, index and snapshot; its members are ignored.
+  /// `wanted` carries colony, term and one generation; its members are ignored.
   Membership(retriever_pool::RoutingView wanted, MembershipOptions options, TimePoint start);
 
   /// Registers a node; the same node may come again, a new process of a node replaces the old one.
@@ -66,6 +66,7 @@ class Membership {
   [[nodiscard]] const std::map<Slot, Member>& members() const { return members_; }
 
  private:
+  [[nodiscard]] const retriever_pool::GenerationView& wanted_generation() const;
   Member* find(const std::string& node, std::int64_t pid);
   static void remove_from_view(Member& member);
   void refresh();

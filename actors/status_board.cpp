@@ -29,7 +29,8 @@ std::string StatusBoard::status_json() const {
   Json members = Json::array();
   for (const auto& member : members_) {
     const auto& view = member.view;
-    members.push_back({{"shard", view.shard},
+    members.push_back({{"index", view.index},
+                       {"shard", view.shard},
                        {"replica", view.replica},
                        {"node", view.node},
                        {"state", to_string(view.state)},
@@ -55,21 +56,24 @@ std::string StatusBoard::status_json() const {
                       {"slots", agent.slots},
                       {"connected", agent.connected}});
   }
+  const auto* live = view_.live();
+  const auto served = live != nullptr ? *live : retriever_pool::GenerationView{};
+  const auto& index = served.index;
   auto kinds = Json::array();
-  for (const auto kind : view_.index.kinds) kinds.push_back(index_tools::to_string(kind));
+  for (const auto kind : index.kinds) kinds.push_back(index_tools::to_string(kind));
   return Json{{"colony", view_.colony},
               {"term", view_.term},
               {"epoch", view_.epoch},
-              {"shards", view_.shards},
-              {"replicas", view_.replicas},
-              {"generation", view_.index.generation},
-              {"snapshot", view_.snapshot},
-              {"passages", view_.index.passages},
-              {"sources", view_.index.sources},
-              {"dimension", view_.index.dimension},
-              {"kind", index_tools::to_string(view_.index.default_kind)},
+              {"shards", served.shards},
+              {"replicas", served.replicas},
+              {"generation", index.generation},
+              {"snapshot", served.snapshot},
+              {"passages", index.passages},
+              {"sources", index.sources},
+              {"dimension", index.dimension},
+              {"kind", index_tools::to_string(index.default_kind)},
               {"kinds", kinds},
-              {"encoder", view_.index.encoder_name},
+              {"encoder", index.encoder_name},
               {"complete", view_.complete()},
               {"members", members},
               {"agents", agents}}

@@ -26,6 +26,9 @@ http::request<http::string_body> to_message(const std::string& address,
   message.keep_alive(false);
   message.set(http::field::host, address);
   if (!request.content_type.empty()) message.set(http::field::content_type, request.content_type);
+  if (!request.authorization.empty()) {
+    message.set(http::field::authorization, request.authorization);
+  }
   message.body() = request.body;
   message.prepare_payload();
   return message;
@@ -34,7 +37,7 @@ http::request<http::string_body> to_message(const std::string& address,
 }  // namespace
 
 HttpAnswer http_request(const std::string& address, const HttpRequest& request,
-                        std::chrono::milliseconds timeout) {
+                        std::chrono::milliseconds timeout, const TlsFiles& /*tls*/) {
   const auto endpoint = detail::resolve_address(address);
   boost::asio::io_context context(1);
   beast::tcp_stream stream(context);

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -15,6 +16,7 @@ struct HttpRequest {
   std::string query;   ///< behind `?`, as it came
   std::string content_type;
   std::string body;
+  std::string authorization = {};  ///< the header of that name, as it came
 };
 
 /// What a handler answers through. Either `respond` once, or `begin_stream`, any number of `send`s,
@@ -32,12 +34,20 @@ class HttpReply {
 
 using HttpHandler = std::function<void(const HttpRequest&, HttpReply&)>;
 
+/// PEM files of one side of a TLS connection.
+struct TlsFiles {
+  std::filesystem::path certificate, key;  ///< ours
+  std::filesystem::path authority;         ///< that signed the other side's certificate
+  [[nodiscard]] bool empty() const { return certificate.empty(); }
+};
+
 struct HttpServerOptions {
   std::string listen = "127.0.0.1:0";     ///< host:port, port 0 takes a free one
   std::int64_t body_bytes_max = 1 << 20;  ///< longer bodies get 413
   std::int32_t connections_max = 64;      ///< further ones get 503 at once
   std::chrono::milliseconds read_timeout{
-      10'000};  ///< for headers and body, then the connection is closed
+      10'000};        ///< for headers and body, then the connection is closed
+  TlsFiles tls = {};  ///< empty: plain HTTP
 };
 
 /// The one HTTP/1.1 server (Boost.Beast): a thread a connection, keep-alive, bounded. Handlers run
@@ -63,6 +73,6 @@ struct HttpAnswer {
 };
 /// Throws `UserError` when the server cannot be reached or does not answer in time.
 HttpAnswer http_request(const std::string& address, const HttpRequest& request,
-                        std::chrono::milliseconds timeout);
+                        std::chrono::milliseconds timeout, const TlsFiles& tls = {});
 
 }  // namespace rookery::base

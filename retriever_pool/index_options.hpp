@@ -10,6 +10,7 @@ namespace rookery::retriever_pool {
 
 /// The section `index` of a colony file: what is searched, and how when a query does not say.
 struct IndexOptions {
+  std::string name = "main";   ///< that clients ask for it by; of 1 to 32 of `a-z A-Z 0-9 . _ -`
   std::filesystem::path path;  ///< a snapshot, `NAME` or `NAME/GENERATION`; `~/` is expanded
   std::optional<index_tools::IndexKind> kind = {};  ///< unset: exact where there are vectors, else
                                                     ///< bm25

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -8,6 +9,7 @@
 
 #include "base/metrics.hpp"
 #include "index_tools/snapshot.hpp"
+#include "retriever_pool/curve_keys.hpp"
 #include "retriever_pool/retriever.hpp"
 
 namespace rookery::retriever_pool {
@@ -18,13 +20,20 @@ struct QueryServerOptions {
   std::int32_t threads = 1;                ///< search threads, [1, 256]
   std::int32_t queue_requests_max = 256;   ///< further requests are refused at once
   std::int64_t queue_bytes_max = 64 << 20;
-  std::int32_t batch_queries_max = 128;             ///< queries merged into one scan
+  std::int32_t batch_queries_max = 128;  ///< queries merged into one scan
+  /// How long the first query of a scan waits for others to share it, while several clients are
+  /// active; closed early by a full batch or a deadline. A lone client never waits.
+  std::chrono::microseconds batch_window{1000};
+  /// Share of the queue that each priority may fill, (0, 1], by `Priority`.
+  std::array<double, kPriorities> priority_shares = {1.0, 0.75, 0.5};
   std::string metric = "inner_product";             ///< as in the manifest
   std::optional<index_tools::IndexKind> kind = {};  ///< of queries that name none; unset: exact
                                                     ///< where there are vectors, else bm25
   SearchTuning tuning = {};                         ///< where a query says 0
   PassageFilter filter = {};                        ///< holds for every query
   std::string index_name;  ///< queries for another index are refused; empty: any
+  CurveServerKeys keys = {};
+  base::Trace* trace = nullptr;  ///< outlives the server; null: nothing is traced
 };
 
 struct QueryServerLoad {

@@ -12,6 +12,11 @@
 #include "index_tools/index_spec.hpp"
 #include "retriever_pool/passage_filter.hpp"
 
+namespace rookery::base {
+class Metrics;
+class Trace;
+}  // namespace rookery::base
+
 namespace rookery::retriever_pool {
 
 inline constexpr std::int32_t kDocumentsMax = 1024;           ///< `k` is in [1, 1024] (law 2)
@@ -28,6 +33,15 @@ struct SearchTuning {
   friend bool operator==(const SearchTuning&, const SearchTuning&) = default;
 };
 
+/// Which of a server's queues a request waits in: a lower number is searched first, as far as the
+/// budgets of the others allow. The number travels in the header.
+enum class Priority : std::uint8_t {
+  kVerification = 0,  ///< somebody waits for a token: serving, verification, single queries
+  kTraining = 1,      ///< a step waits for it
+  kPrefetch = 2,      ///< nobody waits yet
+};
+inline constexpr std::int32_t kPriorities = 3;
+
 /// A batch of queries for the index: vectors for the dense kinds, texts for bm25, ids to look
 /// passages up. Exactly one of the three is given.
 struct RetrievalRequest {
@@ -43,6 +57,14 @@ struct RetrievalRequest {
   std::optional<index_tools::IndexKind> kind = {};  ///< unset: the pool's own; bm25 for texts
   SearchTuning tuning = {};
   PassageFilter filter = {};  ///< on top of the pool's own
+  Priority priority = Priority::kVerification;
+  /// The vectors of `want_vectors` travel as float16: the stored ones rounded to nearest even,
+  /// wherever they come from; exact for snapshots that store float16.
+  bool float16_vectors = false;
+  /// Unset: the live generation. Else only this one answers, live or retired, and kUnavailable when
+  /// it is not served; hold a lease (`Retriever::lease`) to have it served.
+  std::string generation = {};
+  std::uint64_t trace = 0;  ///< of the trace that this call belongs to; 0: none
 };
 
 struct Document {
@@ -61,6 +83,8 @@ struct RetrievalAnswer {
   std::chrono::microseconds search_time{0};             ///< the slowest shard's own search
   std::chrono::microseconds total_time{0};              ///< as the caller saw it
   std::int32_t attempts = 0;                            ///< messages sent, over all shards
+  std::int32_t hedges = 0;  ///< of them, copies sent to a second replica
+  bool cached = false;      ///< it came from the client's cache
 };
 
 /// Why no complete answer came.
@@ -86,6 +110,20 @@ struct IndexDescription {
   index_tools::IndexKind default_kind = index_tools::IndexKind::kExact;
 };
 
+/// Keeps a generation served, also when the colony has moved on to another, while it lives. Losing
+/// the head does not end it; the next head learns of it again.
+class GenerationLease {
+ public:
+  virtual ~GenerationLease() = default;
+  [[nodiscard]] const std::string& generation() const { return generation_; }
+
+ protected:
+  explicit GenerationLease(std::string generation) : generation_(std::move(generation)) {}
+
+ private:
+  std::string generation_;
+};
+
 /// The one way to ask for documents, whether the pool is in this process or far away. Complete
 /// answers of one generation, or a `RetrievalError` before the deadline; never a part (law 2). Any
 /// thread may call `retrieve`.
@@ -94,6 +132,10 @@ class Retriever {
   virtual ~Retriever() = default;
   [[nodiscard]] virtual RetrievalAnswer retrieve(const RetrievalRequest& request) = 0;
   [[nodiscard]] virtual IndexDescription description() = 0;
+  /// A lease on the live generation: a run that must not see a swap takes one at its start and sets
+  /// `RetrievalRequest::generation` from it. May outlive the retriever. Where there is one
+  /// generation only, it holds nothing. Throws `RetrievalError` when the head does not grant it.
+  [[nodiscard]] virtual std::unique_ptr<GenerationLease> lease();
 };
 
 struct EmbeddedPoolOptions {
@@ -107,14 +149,38 @@ struct EmbeddedPoolOptions {
 /// The whole index in this process: no sockets, no head.
 std::unique_ptr<Retriever> open_embedded_pool(const EmbeddedPoolOptions& options);
 
+/// When a second replica is asked before the first one answered. What it answers is the same, so
+/// hedging changes no result. Spec: Tail at Scale; delay and budget as in
+/// retrieval-and-reliability.md 5.1.
+struct HedgeOptions {
+  bool enabled = true;
+  double budget = 0.05;                    ///< hedges per query and shard, on average; in [0, 1]
+  std::chrono::milliseconds delay_min{5};  ///< never before max(this, the shard's p95)
+};
+
+/// A client's CURVE keys, Z85, 40 characters each; all empty: the connection is not encrypted.
+struct CurveClientKeys {
+  std::string server_public;  ///< of head and nodes
+  std::string public_key, secret_key;
+  [[nodiscard]] bool empty() const { return server_public.empty(); }
+};
+
 struct PoolClientOptions {
-  std::string head;  ///< the head's routing endpoint, `tcp://127.0.0.1:7071`
+  std::string head;        ///< the head's routing endpoint, `tcp://127.0.0.1:7071`
+  std::string index = {};  ///< the name of the index; empty: the colony's default one
   std::chrono::milliseconds connect_timeout{5000};  ///< for the first routing view
   std::chrono::milliseconds attempt_timeout{
       500};                       ///< a replica that is silent for so long is asked no more
   std::int32_t attempts_max = 4;  ///< failures per shard and request; lost connections are
                                   ///< retried until the deadline
   std::uint64_t seed = 1;         ///< of the choice between replicas; changes no result
+  HedgeOptions hedge = {};
+  /// Take passages and vectors from the snapshot when this host has it; they are the same bytes.
+  bool local_documents = true;
+  std::int64_t cache_bytes = 0;  ///< of the cache of answers, a generation's only; 0: none
+  CurveClientKeys keys = {};
+  base::Metrics* metrics = nullptr;  ///< outlives the client; null: none are kept
+  base::Trace* trace = nullptr;      ///< outlives the client; null: nothing is traced
 };
 /// A client of a colony. Throws `UserError` when the head gives no routing view in time, naming the
 /// endpoint.

@@ -16,6 +16,10 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::size_t kMembersMax = 65536;
+constexpr std::size_t kGenerationsMax = 1024;
+constexpr std::array kRoles = {std::pair{GenerationRole::kLive, "live"},
+                               std::pair{GenerationRole::kRetired, "retired"},
+                               std::pair{GenerationRole::kPreparing, "preparing"}};
 constexpr std::array kStates = {
     std::pair{ReplicaState::kJoining, "joining"}, std::pair{ReplicaState::kLoading, "loading"},
     std::pair{ReplicaState::kReady, "ready"}, std::pair{ReplicaState::kDraining, "draining"},
@@ -127,21 +131,17 @@ IndexDescription read_index(const Json& json) {
 }
 
 Json replica_json(const ReplicaView& replica) {
-  return {{"shard", replica.shard},
-          {"replica", replica.replica},
-          {"node", replica.node},
-          {"endpoint", replica.endpoint},
-          {"state", to_string(replica.state)},
-          {"generation", replica.generation},
-          {"pid", replica.pid},
-          {"queue", replica.queue},
-          {"served", replica.served},
-          {"restarts", replica.restarts},
-          {"host", replica.host}};
+  return {{"index", replica.index},           {"shard", replica.shard},
+          {"replica", replica.replica},       {"node", replica.node},
+          {"endpoint", replica.endpoint},     {"state", to_string(replica.state)},
+          {"generation", replica.generation}, {"pid", replica.pid},
+          {"queue", replica.queue},           {"served", replica.served},
+          {"restarts", replica.restarts},     {"host", replica.host}};
 }
 
 ReplicaView read_replica(const Json& json) {
   ReplicaView replica;
+  replica.index = text_of(json, "index");
   replica.shard = number_of<std::int32_t>(json, "shard", 0, 65535);
   replica.replica = number_of<std::int32_t>(json, "replica", 0, 65535);
   replica.node = text_of(json, "node");
@@ -156,15 +156,62 @@ ReplicaView read_replica(const Json& json) {
   return replica;
 }
 
-std::vector<std::int32_t> ready_replicas(const RoutingView& view) {
-  std::vector<std::int32_t> ready(static_cast<std::size_t>(std::max(view.shards, 0)), 0);
+GenerationRole role_of(const std::string& name) {
+  for (const auto& [role, text] : kRoles) {
+    if (name == text) return role;
+  }
+  refuse("role: expected live, retired or preparing, got '" + name + "'");
+}
+
+Json generation_json(const GenerationView& generation) {
+  return {{"index_name", generation.index_name},   {"role", to_string(generation.role)},
+          {"shards", generation.shards},           {"replicas", generation.replicas},
+          {"index", index_json(generation.index)}, {"snapshot", generation.snapshot}};
+}
+
+GenerationView read_generation(const Json& json) {
+  GenerationView generation;
+  generation.index_name = text_of(json, "index_name");
+  generation.role = role_of(text_of(json, "role"));
+  generation.shards = number_of<std::int32_t>(json, "shards", 0, 65536);
+  generation.replicas = number_of<std::int32_t>(json, "replicas", 0, 65536);
+  generation.index = read_index(member(json, "index"));
+  generation.snapshot = text_of(json, "snapshot");
+  return generation;
+}
+
+std::vector<std::int32_t> ready_replicas(const RoutingView& view,
+                                         const GenerationView& generation) {
+  std::vector<std::int32_t> ready(static_cast<std::size_t>(std::max(generation.shards, 0)), 0);
   for (const ReplicaView& replica : view.members) {
-    if (replica.state == ReplicaState::kReady && replica.generation == view.index.generation &&
-        replica.shard >= 0 && replica.shard < view.shards) {
+    if (replica.state == ReplicaState::kReady && replica.index == generation.index_name &&
+        replica.generation == generation.index.generation && replica.shard >= 0 &&
+        replica.shard < generation.shards) {
       ++ready[static_cast<std::size_t>(replica.shard)];
     }
   }
   return ready;
+}
+
+/// Does it hold for every live generation? False where there is none.
+template <typename Holds>
+bool for_all_live(const RoutingView& view, Holds holds) {
+  bool any = false;
+  for (const GenerationView& generation : view.generations) {
+    if (generation.role != GenerationRole::kLive) continue;
+    if (!holds(generation)) return false;
+    any = true;
+  }
+  return any;
+}
+
+/// A list of at most `count_max` elements.
+const Json& list_of(const Json& json, const char* key, std::size_t count_max) {
+  const Json& list = member(json, key);
+  if (!list.is_array() || list.size() > count_max) {
+    refuse(std::string(key) + ": expected a list of at most " + std::to_string(count_max));
+  }
+  return list;
 }
 
 }  // namespace
@@ -176,11 +223,40 @@ std::string to_string(ReplicaState state) {
   return "gone";
 }
 
+std::string to_string(GenerationRole role) {
+  for (const auto& [known, text] : kRoles) {
+    if (known == role) return text;
+  }
+  return "preparing";
+}
+
+const GenerationView* RoutingView::live(const std::string& index_name) const {
+  for (const GenerationView& generation : generations) {
+    if (generation.role != GenerationRole::kLive) continue;
+    if (index_name.empty() || generation.index_name == index_name) return &generation;
+  }
+  return nullptr;
+}
+
+const GenerationView* RoutingView::find(const std::string& index_name,
+                                        const std::string& generation) const {
+  const GenerationView* first = index_name.empty() ? live() : nullptr;
+  const std::string& name = first != nullptr ? first->index_name : index_name;
+  for (const GenerationView& known : generations) {
+    if (known.index_name == name && known.index.generation == generation) return &known;
+  }
+  return nullptr;
+}
+
 std::string RoutingView::to_json() const {
-  Json json = {{"colony", colony},     {"term", term},
-               {"epoch", epoch},       {"shards", shards},
-               {"replicas", replicas}, {"index", index_json(index)},
-               {"snapshot", snapshot}, {"members", Json::array()}};
+  Json json = {{"colony", colony},
+               {"term", term},
+               {"epoch", epoch},
+               {"generations", Json::array()},
+               {"members", Json::array()}};
+  for (const GenerationView& generation : generations) {
+    json["generations"].push_back(generation_json(generation));
+  }
   for (const ReplicaView& replica : members) json["members"].push_back(replica_json(replica));
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
@@ -192,27 +268,32 @@ RoutingView RoutingView::from_json(const std::string& text) {
   view.colony = text_of(json, "colony");
   view.term = count_of<std::uint64_t>(json, "term");
   view.epoch = count_of<std::uint64_t>(json, "epoch");
-  view.shards = number_of<std::int32_t>(json, "shards", 0, 65536);
-  view.replicas = number_of<std::int32_t>(json, "replicas", 0, 65536);
-  view.index = read_index(member(json, "index"));
-  view.snapshot = text_of(json, "snapshot");
-  const Json& members = member(json, "members");
-  if (!members.is_array() || members.size() > kMembersMax) {
-    refuse("members: expected a list of at most 65536");
+  for (const Json& generation : list_of(json, "generations", kGenerationsMax)) {
+    view.generations.push_back(read_generation(generation));
   }
-  for (const Json& replica : members) view.members.push_back(read_replica(replica));
+  for (const Json& replica : list_of(json, "members", kMembersMax)) {
+    view.members.push_back(read_replica(replica));
+  }
   return view;
 }
 
-bool RoutingView::serves_all_shards() const {
-  const auto ready = ready_replicas(*this);
+bool RoutingView::serves_all_shards(const GenerationView& generation) const {
+  const auto ready = ready_replicas(*this, generation);
   return !ready.empty() && std::all_of(ready.begin(), ready.end(), [](auto n) { return n > 0; });
 }
 
-bool RoutingView::complete() const {
-  const auto ready = ready_replicas(*this);
+bool RoutingView::serves_all_shards() const {
+  return for_all_live(*this, [this](const auto& live) { return serves_all_shards(live); });
+}
+
+bool RoutingView::complete(const GenerationView& generation) const {
+  const auto ready = ready_replicas(*this, generation);
   return !ready.empty() &&
-         std::all_of(ready.begin(), ready.end(), [this](auto n) { return n >= replicas; });
+         std::all_of(ready.begin(), ready.end(), [&](auto n) { return n >= generation.replicas; });
+}
+
+bool RoutingView::complete() const {
+  return for_all_live(*this, [this](const auto& live) { return complete(live); });
 }
 
 }  // namespace rookery::retriever_pool

@@ -35,7 +35,8 @@ struct ViewServer::Impl {
     Clock::time_point until;
   };
 
-  explicit Impl(const std::string& bind) : router(context, zmq::socket_type::router) {
+  Impl(const std::string& bind, const CurveServerKeys& /*keys*/)
+      : router(context, zmq::socket_type::router) {
     detail::configure(router, {100, 64, kRequestBytesMax});
     router.set(zmq::sockopt::router_mandatory, true);
     bound = detail::bind_or_explain(router, bind);
@@ -167,12 +168,14 @@ struct ViewServer::Impl {
   std::thread thread;
 };
 
-ViewServer::ViewServer(const std::string& bind) : impl_(std::make_unique<Impl>(bind)) {}
+ViewServer::ViewServer(const std::string& bind, const CurveServerKeys& keys)
+    : impl_(std::make_unique<Impl>(bind, keys)) {}
 ViewServer::~ViewServer() = default;
 std::string ViewServer::endpoint() const { return impl_->bound; }
 void ViewServer::publish(const RoutingView& view) { impl_->publish(view); }
 
-RoutingView fetch_view(const std::string& head, milliseconds timeout) {
+RoutingView fetch_view(const std::string& head, milliseconds timeout,
+                       const CurveClientKeys& /*keys*/) {
   zmq::context_t context;
   zmq::socket_t socket(context, zmq::socket_type::dealer);
   detail::configure(socket, {0, 16, kViewBytesMax});

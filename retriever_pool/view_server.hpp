@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "retriever_pool/curve_keys.hpp"
 #include "retriever_pool/routing_view.hpp"
 
 namespace rookery::retriever_pool {
@@ -15,7 +16,7 @@ namespace rookery::retriever_pool {
 class ViewServer {
  public:
   /// Throws `UserError` when the endpoint cannot be bound, naming it.
-  explicit ViewServer(const std::string& bind);
+  explicit ViewServer(const std::string& bind, const CurveServerKeys& keys = {});
   ~ViewServer();
   [[nodiscard]] std::string endpoint() const;
   void publish(const RoutingView& view);
@@ -26,6 +27,7 @@ class ViewServer {
 };
 
 /// Asks a head for its view once. Throws `UserError` when none comes in time, naming the endpoint.
-RoutingView fetch_view(const std::string& head, std::chrono::milliseconds timeout);
+RoutingView fetch_view(const std::string& head, std::chrono::milliseconds timeout,
+                       const CurveClientKeys& keys = {});
 
 }  // namespace rookery::retriever_pool

@@ -38,6 +38,10 @@ enum class Type : std::uint8_t {
   kViewRequest = 6,
   kViewAnswer = 7,  ///< body: the view as JSON, empty when there is nothing newer
   kCancel = 8,      ///< the request id names a query that nobody waits for any more
+  kLease = 9,       ///< to the head: take, renew or end a lease on the header's generation
+  kLeaseAnswer = 10,
+  kSampleRequest = 11,  ///< to a node: queries that it has answered lately, to warm others with
+  kSampleAnswer = 12,   ///< body: as of a query
 };
 
 /// What is wrong with a message, or with a request; the number travels in error answers.
@@ -70,13 +74,13 @@ struct RequestId {
   friend auto operator<=>(const RequestId&, const RequestId&) = default;
 };
 
-enum class Dtype : std::uint8_t { kFloat32 = 0 };
+enum class Dtype : std::uint8_t { kFloat32 = 0, kFloat16 = 1 };   ///< of the vectors in an answer
 enum class Coverage : std::uint8_t { kNone = 0, kComplete = 1 };  ///< all rows of the shard
 
 struct Header {
   std::uint16_t version = kVersion;
   Type type = Type::kPing;
-  std::uint8_t priority = 0;
+  std::uint8_t priority = 0;  ///< `Priority`; a number that is not known counts as the last
   Dtype dtype = Dtype::kFloat32;
   Coverage coverage = Coverage::kNone;
   std::uint32_t attempt = 0;  ///< from 1

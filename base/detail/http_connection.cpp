@@ -211,6 +211,7 @@ bool serve_request(Channel& channel, const HttpServerOptions& options, const Htt
   request.path = target.substr(0, mark);
   if (mark != std::string::npos) request.query = target.substr(mark + 1);
   request.content_type = std::string(message[http::field::content_type]);
+  request.authorization = std::string(message[http::field::authorization]);
   request.body = std::move(message.body());
 
   Reply reply(channel, message.version(), message.keep_alive(), request.method == "HEAD");

@@ -58,7 +58,8 @@ bool ClientLoop::wait_for_view(milliseconds timeout) {
 
 IndexDescription ClientLoop::index() const {
   const std::lock_guard lock(mutex_);
-  return view_ ? view_->index : IndexDescription{};
+  const GenerationView* live = view_ ? view_->live(options_.index) : nullptr;
+  return live != nullptr ? live->index : IndexDescription{};
 }
 
 void ClientLoop::run() {
@@ -255,9 +256,10 @@ void ClientLoop::advance(Time now) {
 
 void ClientLoop::start_plan(ActiveCall& active) {
   const std::lock_guard lock(mutex_);
-  if (!view_ || view_->shards < 1) return;
+  const GenerationView* live = view_ ? view_->live(options_.index) : nullptr;
+  if (live == nullptr || live->shards < 1) return;
   active.plan_serial = next_plan_++;
-  active.plan.emplace(view_->shards, view_->index.generation,
+  active.plan.emplace(live->shards, live->index.generation,
                       RetryPolicy{options_.attempt_timeout, options_.attempts_max, 64});
 }
 

@@ -15,9 +15,8 @@ retriever_pool::RoutingView wanted_view() {
   retriever_pool::RoutingView view;
   view.colony = "wiki";
   view.term = 3;
-  view.shards = view.replicas = 2;
-  view.index.generation = "7f3a";
-  view.index.shards = 2;
+  view.generations = {{"main", {}, 2, 2, {}, ""}};
+  view.generations.front().index.generation = "7f3a";
   return view;
 }
 

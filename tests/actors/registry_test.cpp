@@ -18,10 +18,9 @@ class RegistryTest : public testing::DeterministicSystem {
     RegistrySetup setup;
     setup.wanted.colony = "wiki";
     setup.wanted.term = 5;
-    setup.wanted.shards = 1;
-    setup.wanted.replicas = 2;
-    setup.wanted.index.generation = "7f3a";
-    setup.wanted.index.shards = 1;
+    retriever_pool::GenerationView generation{"main", {}, 1, 2, {}, ""};
+    generation.index.generation = "7f3a";
+    setup.wanted.generations = {generation};
     setup.board = board;
     setup.host = "host";
     setup.is_dead = [this](const ProcessIdentity&) { return processes_dead; };

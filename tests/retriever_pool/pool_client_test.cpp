@@ -360,7 +360,7 @@ TEST_F(PoolClientTest, GoesOnWithItsViewWhenTheHeadIsGoneAndFollowsTheNextOne) {
   for (int i = 0; i < 200; ++i) expect_right(ask(*pool));
   view.term = 2;
   view.epoch = 2;
-  view.index.encoder_name = "told by the new head";
+  view.generations.front().index.encoder_name = "told by the new head";
   views->publish(view);
   EXPECT_TRUE(
       eventually([&] { return pool->description().encoder_name == "told by the new head"; }));
@@ -396,23 +396,26 @@ TEST(RoutingViewTest, ComesBackFromJson) {
 TEST(RoutingViewTest, TellsTheKindsAndTakesViewsThatTellNone) {
   using index_tools::IndexKind;
   RoutingView view;
-  view.index.kinds = {IndexKind::kHnsw, IndexKind::kBm25};
-  view.index.default_kind = IndexKind::kBm25;
+  view.generations.emplace_back();
+  view.generations.front().index.kinds = {IndexKind::kHnsw, IndexKind::kBm25};
+  view.generations.front().index.default_kind = IndexKind::kBm25;
   const std::string json = view.to_json();
-  EXPECT_EQ(RoutingView::from_json(json).index.kinds, view.index.kinds);
-  EXPECT_EQ(RoutingView::from_json(json).index.default_kind, IndexKind::kBm25);
+  const auto read = [](const std::string& text) {
+    return RoutingView::from_json(text).generations.front().index;
+  };
+  EXPECT_EQ(read(json).kinds, view.generations.front().index.kinds);
+  EXPECT_EQ(read(json).default_kind, IndexKind::kBm25);
   const auto replaced = [&](const std::string& from, const std::string& to) {
     std::string text = json;
     text.replace(text.find(from), from.size(), to);
     return text;
   };
   const std::string kinds = "\"kinds\":[\"hnsw\",\"bm25\"]";
-  const RoutingView older = RoutingView::from_json(replaced(kinds, "\"other\":[]"));
-  EXPECT_TRUE(older.index.kinds.empty());
-  EXPECT_EQ(older.index.default_kind, IndexKind::kExact);
-  const RoutingView newer =
-      RoutingView::from_json(replaced(kinds, "\"kinds\":[\"annoy\",\"hnsw\"]"));
-  EXPECT_EQ(newer.index.kinds, (std::vector<IndexKind>{IndexKind::kHnsw}));
+  const IndexDescription older = read(replaced(kinds, "\"other\":[]"));
+  EXPECT_TRUE(older.kinds.empty());
+  EXPECT_EQ(older.default_kind, IndexKind::kExact);
+  const IndexDescription newer = read(replaced(kinds, "\"kinds\":[\"annoy\",\"hnsw\"]"));
+  EXPECT_EQ(newer.kinds, (std::vector<IndexKind>{IndexKind::kHnsw}));
   EXPECT_THROW((void)RoutingView::from_json(replaced(kinds, "\"kinds\":[3]")),
                std::invalid_argument);
   EXPECT_THROW((void)RoutingView::from_json(replaced(kinds, "\"kinds\":7")), std::invalid_argument);

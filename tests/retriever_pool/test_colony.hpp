@@ -25,12 +25,12 @@ class TestColony {
       : options_(std::move(options)), parts_(std::move(parts)), views_("tcp://127.0.0.1:*") {
     view_.colony = "test";
     view_.term = 1;
-    view_.shards = static_cast<std::int32_t>(parts_.size());
-    view_.replicas = replicas;
-    view_.index = std::move(index);
-    for (std::int32_t s = 0; s < view_.shards; ++s) {
+    view_.generations = {{"main", GenerationRole::kLive, static_cast<std::int32_t>(parts_.size()),
+                          replicas, std::move(index), ""}};
+    for (std::int32_t s = 0; s < generation().shards; ++s) {
       for (std::int32_t r = 0; r < replicas; ++r) {
         ReplicaView member;
+        member.index = "main";
         member.shard = s;
         member.replica = r;
         member.node = "node-" + std::to_string(s * replicas + r + 1);
@@ -46,13 +46,14 @@ class TestColony {
   void start(std::size_t member) {
     ReplicaView& view = view_.members[member];
     QueryServerOptions options = options_;
-    options.metric = view_.index.metric;
+    options.metric = generation().index.metric;
     options.queue_requests_max = queue_requests_max;
-    servers_[member] = std::make_unique<QueryServer>(
-        options, parts_[static_cast<std::size_t>(view.shard)], view_.index.generation, metrics);
+    servers_[member] =
+        std::make_unique<QueryServer>(options, parts_[static_cast<std::size_t>(view.shard)],
+                                      generation().index.generation, metrics);
     view.endpoint = servers_[member]->endpoint();
     view.state = ReplicaState::kReady;
-    view.generation = view_.index.generation;
+    view.generation = generation().index.generation;
   }
   void stop(std::size_t member) { servers_[member].reset(); }
   /// The member's state in the view; takes effect with `publish`.
@@ -60,7 +61,9 @@ class TestColony {
   void set_endpoint(std::size_t member, const std::string& endpoint) {
     view_.members[member].endpoint = endpoint;
   }
-  void set_generation(const std::string& generation) { view_.index.generation = generation; }
+  void set_generation(const std::string& generation) {
+    view_.generations.front().index.generation = generation;
+  }
   void publish() {
     ++view_.epoch;
     views_.publish(view_);
@@ -72,6 +75,7 @@ class TestColony {
   }
   [[nodiscard]] QueryServer& server(std::size_t member) { return *servers_[member]; }
   [[nodiscard]] RoutingView& view() { return view_; }
+  [[nodiscard]] GenerationView& generation() { return view_.generations.front(); }
   [[nodiscard]] std::string head() const { return views_.endpoint(); }
 
   base::Metrics metrics;
