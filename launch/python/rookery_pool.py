@@ -271,7 +271,9 @@ def _decode_header(frame: bytes) -> _Header:
     if fields[2] != len(frame) or fields[-1] != _crc32c(blank):
         raise _WireError("header: does not match its checksum")
     index, generation = (name.rstrip(b"\0").decode("ascii", "replace") for name in fields[12:14])
-    header = _Header(*fields[3:8], (fields[8], fields[9]), *fields[10:12], index, generation)
+    header = _Header(fields[3], *fields[4:8])
+    header.request, header.index, header.generation = (fields[8], fields[9]), index, generation
+    header.remaining_us, header.trace = fields[10:12]
     header.body_bytes, header.body_crc = fields[14:16]
     if header.body_bytes > _ANSWER_BYTES_MAX:
         raise _WireError(f"header: a body of {header.body_bytes} bytes")
