@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <span>
@@ -5,6 +6,7 @@
 #include "base/error.hpp"
 #include "retriever_pool/answer_merge.hpp"
 #include "retriever_pool/detail/client_loop.hpp"
+#include "retriever_pool/detail/lease_keeper.hpp"
 #include "retriever_pool/request_checks.hpp"
 #include "retriever_pool/retriever.hpp"
 
@@ -16,7 +18,10 @@ using std::chrono::microseconds;
 
 class PoolClient final : public Retriever {
  public:
-  explicit PoolClient(const PoolClientOptions& options) : loop_(options) {
+  explicit PoolClient(const PoolClientOptions& options)
+      : loop_(options),
+        leases_(std::make_shared<detail::LeaseKeeper>(options)),
+        timeout_(options.connect_timeout) {
     if (!loop_.wait_for_view(options.connect_timeout)) {
       throw base::UserError(options.head + ": expected a head that answers within " +
                             std::to_string(options.connect_timeout.count()) +
@@ -24,11 +29,20 @@ class PoolClient final : public Retriever {
     }
   }
 
+  // A lease that is ending in another thread may hold the keeper a moment longer than we do.
+  ~PoolClient() override { leases_->close(); }
+  PoolClient(const PoolClient&) = delete;
+  PoolClient& operator=(const PoolClient&) = delete;
+
   RetrievalAnswer retrieve(const RetrievalRequest& request) override {
     const auto begin = Clock::now();
-    const IndexDescription index = loop_.index();
+    const IndexDescription index = loop_.index(request.generation);
     if (index.generation.empty()) {
-      throw RetrievalError(RetrievalFault::kUnavailable, "the colony serves no index yet");
+      throw RetrievalError(RetrievalFault::kUnavailable,
+                           request.generation.empty()
+                               ? "the colony serves no index yet"
+                               : "generation " + request.generation +
+                                     " is not served; hold a lease to have it kept");
     }
     check_request(request, index);
     const std::string body = wire::encode_query(request, index.dimension);
@@ -40,6 +54,7 @@ class PoolClient final : public Retriever {
     call->body.rebuild(body.data(), body.size());
     call->batch = static_cast<std::uint32_t>(batch_of(request, index.dimension));
     call->k = static_cast<std::uint32_t>(k);
+    call->pinned = request.generation;
     call->shape = {request.want_passages, request.want_vectors, index.dimension};
     call->shape.look_up = look_up;
     loop_.submit(call);
@@ -56,8 +71,28 @@ class PoolClient final : public Retriever {
 
   IndexDescription description() override { return loop_.index(); }
 
+  std::unique_ptr<GenerationLease> lease() override {
+    const auto until = Clock::now() + timeout_;
+    while (true) {
+      const std::string generation = loop_.index().generation;
+      if (generation.empty()) {
+        throw RetrievalError(RetrievalFault::kUnavailable, "the colony serves no index yet");
+      }
+      try {
+        return leases_->take(
+            generation, std::max(std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now()),
+                                 std::chrono::milliseconds{0}));
+      } catch (const RetrievalError&) {
+        // Between our view and the head's there may lie a swap; then the next one it is.
+        if (Clock::now() >= until || loop_.index().generation == generation) throw;
+      }
+    }
+  }
+
  private:
   detail::ClientLoop loop_;
+  std::shared_ptr<detail::LeaseKeeper> leases_;  // shared: leases know it, weakly
+  std::chrono::milliseconds timeout_;
   std::atomic<std::uint64_t> next_serial_ = 1;
 };
 

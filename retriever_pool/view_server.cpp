@@ -35,8 +35,8 @@ struct ViewServer::Impl {
     Clock::time_point until;
   };
 
-  Impl(const std::string& bind, const CurveServerKeys& /*keys*/)
-      : router(context, zmq::socket_type::router) {
+  Impl(const std::string& bind, const CurveServerKeys& /*keys*/, const LeaseLimits& limits)
+      : leases(limits), router(context, zmq::socket_type::router) {
     detail::configure(router, {100, 64, kRequestBytesMax});
     router.set(zmq::sockopt::router_mandatory, true);
     bound = detail::bind_or_explain(router, bind);
@@ -50,6 +50,7 @@ struct ViewServer::Impl {
   }
 
   void publish(const RoutingView& next) {
+    leases.serve(next);
     {
       const std::lock_guard lock(mutex);
       view = {{next.term, next.epoch}, next.to_json()};
@@ -96,8 +97,13 @@ struct ViewServer::Impl {
                        Clock::now() + std::chrono::microseconds(std::min<std::uint64_t>(
                                           header.remaining_us,
                                           static_cast<std::uint64_t>(kWaitMax.count())))});
+      } else if (header.type == wire::Type::kLease) {
+        const auto granted = leases.answer(header.index, header.generation,
+                                           wire::decode_lease(detail::bytes_of(frames[2])));
+        send(client, request, wire::Type::kLeaseAnswer, wire::encode_lease(granted));
       } else {
-        throw wire::WireError(wire::ErrorCode::kMalformed, "expected a view request or a ping");
+        throw wire::WireError(wire::ErrorCode::kMalformed,
+                              "expected a view request, a lease or a ping");
       }
     } catch (const wire::WireError& error) {
       send(client, request, wire::Type::kError,
@@ -157,6 +163,7 @@ struct ViewServer::Impl {
     std::string json;
   };
 
+  LeaseDesk leases;
   std::mutex mutex;  // guards view
   std::optional<View> view;
   std::atomic<bool> closing = false;
@@ -168,11 +175,13 @@ struct ViewServer::Impl {
   std::thread thread;
 };
 
-ViewServer::ViewServer(const std::string& bind, const CurveServerKeys& keys)
-    : impl_(std::make_unique<Impl>(bind, keys)) {}
+ViewServer::ViewServer(const std::string& bind, const CurveServerKeys& keys,
+                       const LeaseLimits& leases)
+    : impl_(std::make_unique<Impl>(bind, keys, leases)) {}
 ViewServer::~ViewServer() = default;
 std::string ViewServer::endpoint() const { return impl_->bound; }
 void ViewServer::publish(const RoutingView& view) { impl_->publish(view); }
+const LeaseDesk& ViewServer::leases() const { return impl_->leases; }
 
 RoutingView fetch_view(const std::string& head, milliseconds timeout,
                        const CurveClientKeys& /*keys*/) {

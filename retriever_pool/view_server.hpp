@@ -6,20 +6,25 @@
 #include <string>
 
 #include "retriever_pool/curve_keys.hpp"
+#include "retriever_pool/lease_desk.hpp"
 #include "retriever_pool/routing_view.hpp"
 
 namespace rookery::retriever_pool {
 
 /// Hands the routing view to clients over a ROUTER socket: the head's side of `open_pool_client`. A
 /// client asks with the (term, epoch) it knows; a newer view is sent at once, else the request
-/// waits up to its remaining time for the next change. Any thread may publish.
+/// waits up to its remaining time for the next change. Leases on the generations of the view are
+/// given here too. Any thread may publish.
 class ViewServer {
  public:
   /// Throws `UserError` when the endpoint cannot be bound, naming it.
-  explicit ViewServer(const std::string& bind, const CurveServerKeys& keys = {});
+  explicit ViewServer(const std::string& bind, const CurveServerKeys& keys = {},
+                      const LeaseLimits& leases = {});
   ~ViewServer();
   [[nodiscard]] std::string endpoint() const;
   void publish(const RoutingView& view);
+  /// The leases that clients hold; lives as long as the server.
+  [[nodiscard]] const LeaseDesk& leases() const;
 
  private:
   struct Impl;

@@ -130,7 +130,7 @@ Header decode_header(std::span<const std::byte> frame) {
 
   const auto type = reader.get<std::uint8_t>("type");
   if (type < static_cast<std::uint8_t>(Type::kQuery) ||
-      type > static_cast<std::uint8_t>(Type::kCancel)) {
+      type > static_cast<std::uint8_t>(Type::kSampleAnswer)) {
     malformed("unknown type " + std::to_string(type));
   }
   header.type = static_cast<Type>(type);

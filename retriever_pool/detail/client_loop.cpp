@@ -56,10 +56,12 @@ bool ClientLoop::wait_for_view(milliseconds timeout) {
   return view_came_.wait_until(lock, Clock::now() + timeout, [this] { return view_.has_value(); });
 }
 
-IndexDescription ClientLoop::index() const {
+IndexDescription ClientLoop::index(const std::string& generation) const {
   const std::lock_guard lock(mutex_);
-  const GenerationView* live = view_ ? view_->live(options_.index) : nullptr;
-  return live != nullptr ? live->index : IndexDescription{};
+  if (!view_) return {};
+  const GenerationView* found =
+      generation.empty() ? view_->live(options_.index) : view_->find(options_.index, generation);
+  return found != nullptr ? found->index : IndexDescription{};
 }
 
 void ClientLoop::run() {
@@ -256,10 +258,15 @@ void ClientLoop::advance(Time now) {
 
 void ClientLoop::start_plan(ActiveCall& active) {
   const std::lock_guard lock(mutex_);
-  const GenerationView* live = view_ ? view_->live(options_.index) : nullptr;
-  if (live == nullptr || live->shards < 1) return;
+  const std::string& pinned = active.call->pinned;
+  const GenerationView* wanted = nullptr;
+  if (view_) {
+    wanted = pinned.empty() ? view_->live(options_.index) : view_->find(options_.index, pinned);
+  }
+  // One that is being prepared is waited for: another client saw the switch a moment earlier.
+  if (wanted == nullptr || wanted->shards < 1 || wanted->role == GenerationRole::kPreparing) return;
   active.plan_serial = next_plan_++;
-  active.plan.emplace(live->shards, live->index.generation,
+  active.plan.emplace(wanted->shards, wanted->index.generation,
                       RetryPolicy{options_.attempt_timeout, options_.attempts_max, 64});
 }
 
@@ -289,7 +296,7 @@ void ClientLoop::ask_due_shards(ActiveCall& active, Time now) {
     } else if (!any_of_generation) {
       // The colony has moved on to another generation: begin anew, so that shards never mix.
       const std::string current = index().generation;
-      if (current != active.plan->generation()) {
+      if (active.call->pinned.empty() && current != active.plan->generation()) {
         cancel(active.call->serial);
         start_plan(active);
         return ask_due_shards(active, now);

@@ -32,7 +32,9 @@ class ClientLoop {
   void submit(std::shared_ptr<PoolCall> call);
   /// Waits for the first view.
   [[nodiscard]] bool wait_for_view(std::chrono::milliseconds timeout);
-  [[nodiscard]] IndexDescription index() const;
+  /// What is live, or what is served (or being prepared) by the name of `generation`; an empty
+  /// description where there is none.
+  [[nodiscard]] IndexDescription index(const std::string& generation = {}) const;
 
  private:
   using Time = std::chrono::steady_clock::time_point;

@@ -23,6 +23,7 @@ struct PoolCall {
   zmq::message_t body;  ///< encoded query, the same for every shard and attempt
   std::uint32_t batch = 0, k = 0;
   wire::AnswerShape shape;
+  std::string pinned;  ///< the generation that alone may answer; empty: the live one
 
   std::mutex mutex;
   std::condition_variable finished;
