@@ -13,8 +13,10 @@
 #include "actors/pool_options.hpp"
 #include "actors/process_identity.hpp"
 #include "actors/process_keeper.hpp"
+#include "actors/watch_address.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/metrics.hpp"
 #include "base/thread_team.hpp"
 
 namespace rookery::actors {
@@ -36,6 +38,12 @@ std::vector<std::string> search_flags(const NodeSpec& spec) {
   if (spec.candidates > 0) add("--candidates", std::to_string(spec.candidates));
   if (!spec.filter_file.empty()) add("--filter-file", spec.filter_file);
   return flags;
+}
+
+/// `traces/agent.json` and `node-1` give `traces/agent.node-1.json`.
+std::filesystem::path node_trace_file(const std::filesystem::path& ours, const std::string& node) {
+  auto file = ours;
+  return file.replace_filename(ours.stem().string() + "." + node + ours.extension().string());
 }
 
 /// The command line of one node.
@@ -71,6 +79,13 @@ base::SubprocessOptions node_command(const AgentOptions& options, const ColonyFo
   if (!options.head.empty()) {
     process.command.insert(process.command.end(), {"--head", options.head});
   }
+  if (!options.watch.trace.empty()) {
+    const auto file = node_trace_file(options.watch.trace, spec.node);
+    // A node that comes again must not write over what its last process saw.
+    std::error_code ignored;
+    std::filesystem::rename(file, file.string() + ".old", ignored);
+    process.command.insert(process.command.end(), {"--trace", file.string()});
+  }
   for (std::string& word : search_flags(spec)) process.command.push_back(std::move(word));
   // Whoever started the colony has allowed this address.
   if (!is_loopback(listen)) process.command.emplace_back("--insecure");
@@ -96,7 +111,10 @@ void run_agent(const AgentOptions& given, const base::StopSignal& stop) {
   if (options.program == "/proc/self/exe") {
     options.program = std::filesystem::read_symlink("/proc/self/exe");
   }
+  check_watch_address(options.watch, options.insecure);
   if (!options.head.empty()) detail::parse_host_port(options.head, "--head");
+  if (!options.watch.trace.empty())
+    options.watch.trace = std::filesystem::absolute(options.watch.trace);
 
   detail::SystemConfig config;
   caf::actor_system system(config);
@@ -115,6 +133,9 @@ void run_agent(const AgentOptions& given, const base::StopSignal& stop) {
   const auto host = detail::host_name();
   const auto cores = options.cores > 0 ? options.cores : base::usable_cores();
   folder.write_agent({self, {}});
+  base::Metrics metrics;
+  base::ProcessWatch watch(options.watch, "agent", options.name.empty() ? host : options.name,
+                           metrics);
 
   std::mutex ready;  // held until everything that the actor calls exists
   std::unique_lock building(ready);
@@ -158,7 +179,9 @@ void run_agent(const AgentOptions& given, const base::StopSignal& stop) {
   };
   keeper = std::make_unique<ProcessKeeper>(std::move(keeper_setup));
   building.unlock();
-  base::logger("actors")->info("agent {}: {} cores for colony {}", name, cores, options.colony);
+  watch.set_readiness({true, "the nodes of this host are looked after"});
+  base::logger("actors")->info("agent {}: {} cores for colony {} · http://{}", name, cores,
+                               options.colony, watch.http());
 
   while (!stop.wait(1s)) {
   }

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <string>
 
+#include "base/process_watch.hpp"
 #include "base/stop_signal.hpp"
 
 namespace rookery::actors {
@@ -16,7 +17,10 @@ struct AgentOptions {
   std::string listen;      ///< address of this host's nodes; empty: the colony's `pool.listen`
   bool insecure = false;   ///< allows `listen` beyond loopback
   std::int32_t cores = 0;  ///< to divide among the nodes; 0: all usable ones
-  std::filesystem::path program;                   ///< empty: the running executable
+  std::filesystem::path program;  ///< empty: the running executable
+  /// `http` beyond loopback needs `insecure` or TLS; nodes write beside `trace`, as
+  /// `STEM.NODE.json`.
+  base::ProcessWatchOptions watch = {};
   std::chrono::milliseconds head_timeout{10'000};  ///< until the first head answers
 };
 

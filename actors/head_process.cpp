@@ -20,6 +20,7 @@
 #include "base/http_server.hpp"
 #include "base/log.hpp"
 #include "base/metrics.hpp"
+#include "base/trace.hpp"
 #include "index_tools/snapshot.hpp"
 #include "retriever_pool/embedded_pool.hpp"
 #include "retriever_pool/filter_file.hpp"
@@ -122,6 +123,8 @@ index_tools::Manifest check_colony(const HeadOptions& options) {
 
 void run_head(const HeadOptions& options, const base::StopSignal& stop) {
   const auto log = base::logger("actors");
+  std::optional<base::Trace> trace;
+  if (!options.trace.empty()) trace.emplace(options.trace, "head of " + options.colony);
   const ColonyFolder folder(options.colony);
   const auto manifest = check_colony(options);
   const auto lock = folder.try_lock("head");

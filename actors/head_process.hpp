@@ -14,6 +14,7 @@ struct HeadOptions {
   std::filesystem::path config;  ///< the colony file, named in messages and records
   IndexOptions index;
   PoolOptions pool;
+  std::filesystem::path trace = {};  ///< file; empty: nothing is traced
 };
 
 /// What the head checks before it starts: the snapshot is there, and its shards are those of the

@@ -13,6 +13,7 @@
 #include "actors/process_identity.hpp"
 #include "actors/retrieval_actor.hpp"
 #include "actors/shard_host.hpp"
+#include "actors/watch_address.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/metrics.hpp"
@@ -81,6 +82,7 @@ void run_node(const NodeOptions& options, const base::StopSignal& stop) {
         "'" +
         options.listen + "'; in a network you trust add --insecure");
   }
+  check_watch_address(options.watch, options.insecure);
   if (!options.head.empty()) detail::parse_host_port(options.head, "--head");
   const auto manifest = check_snapshot(options);
   const auto where = head_address(options.colony, options.head);
@@ -93,6 +95,8 @@ void run_node(const NodeOptions& options, const base::StopSignal& stop) {
   if (options.head_timeout > 0ms) find_head(system, where, options.head_timeout);
 
   const auto hello = make_hello(options, manifest.generation);
+  base::ProcessWatch watch(options.watch, "node", hello.node, metrics);
+  watch.set_readiness({false, "shard " + std::to_string(options.shard) + " is being loaded"});
   RetrievalActor actor;
   ShardHostSetup host_setup;
   host_setup.snapshot = index_tools::resolve_generation(options.index);
@@ -109,6 +113,7 @@ void run_node(const NodeOptions& options, const base::StopSignal& stop) {
                                          host_setup.server.kind, options.index.string());
   }
   host_setup.server.tuning = options.tuning;
+  host_setup.server.trace = watch.trace();
   if (!options.filter_file.empty()) {
     host_setup.server.filter = retriever_pool::read_filter_file(options.filter_file);
   }
@@ -135,7 +140,9 @@ void run_node(const NodeOptions& options, const base::StopSignal& stop) {
     caf::anon_send(actor, head_atom_v, contact.registry);
   });
   host_setup.on_ready = [&, actor](const std::string& endpoint) {
-    log->info("{}: shard {} is served at {}", hello.node, options.shard, endpoint);
+    log->info("{}: shard {} is served at {} · http://{}", hello.node, options.shard, endpoint,
+              watch.http());
+    watch.set_readiness({true, "shard " + std::to_string(options.shard) + " is served"});
     caf::anon_send(actor, loaded_atom_v, endpoint);
   };
   host_setup.on_failure = [&](const std::string& why) { failure.set(why); };
@@ -145,6 +152,7 @@ void run_node(const NodeOptions& options, const base::StopSignal& stop) {
   while (!stop.wait(100ms) && !failure.get()) {
   }
 
+  watch.set_readiness({false, "draining"});
   // Goodbye in the order that loses no query: no new ones, the queued ones, then out of the view.
   {
     caf::scoped_actor self(system);

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <string>
 
+#include "base/process_watch.hpp"
 #include "base/stop_signal.hpp"
 #include "retriever_pool/retriever.hpp"
 
@@ -25,6 +26,7 @@ struct NodeOptions {
   std::string kind;  ///< of queries that name none; empty: exact where there are vectors, else bm25
   retriever_pool::SearchTuning tuning = {};  ///< where a query says 0
   std::filesystem::path filter_file;         ///< JSON lists that hold for every query; empty: none
+  base::ProcessWatchOptions watch = {};      ///< `http` beyond loopback needs `insecure` or TLS
   /// Until the first head answers; 0 waits for ever (an agent's nodes come up without a head too).
   std::chrono::milliseconds head_timeout{10'000};
 };

@@ -11,7 +11,8 @@ namespace rookery::launch {
 
 using namespace retriever_pool;
 
-std::unique_ptr<Retriever> open_retriever(const std::string& target, int threads) {
+std::unique_ptr<Retriever> open_retriever(const std::string& target, int threads,
+                                          PoolClientOptions client) {
   if (target.empty()) {
     throw base::UserError(
         "expected a colony's name, its YAML file, a snapshot's folder or tcp://HOST:PORT, got ''");
@@ -21,9 +22,8 @@ std::unique_ptr<Retriever> open_retriever(const std::string& target, int threads
   if (!endpoint && std::filesystem::is_directory(path)) {
     return open_embedded_pool({path.string(), threads});
   }
-  PoolClientOptions options;
-  options.head = endpoint ? target : actors::head_routing_endpoint(target);
-  return open_pool_client(options);
+  client.head = endpoint ? target : actors::head_routing_endpoint(target);
+  return open_pool_client(client);
 }
 
 void check_encoder_fits(const IndexDescription& index, const engine::EncoderIdentity& encoder) {

@@ -27,6 +27,12 @@ void add_agent_command(CLI::App& app) {
   command->add_option("--head-timeout", *timeout_s, "seconds until the head must have answered")
       ->check(CLI::Range(0.1, 86'400.0))
       ->capture_default_str();
+  command
+      ->add_option("--http", options->watch.http,
+                   "HOST:PORT of /metrics, /healthz and /readyz; port 0 takes a free one")
+      ->capture_default_str();
+  command->add_option("--trace", options->watch.trace,
+                      "write a trace there, for ui.perfetto.dev; nodes write beside it");
   command->footer(
       "Example: rookery agent --head 10.0.0.5:7069 --listen 10.0.0.6 --insecure\n"
       "The nodes die with their agent; a head that dies changes nothing for them.");

@@ -7,6 +7,7 @@
 #include "base/stop_signal.hpp"
 #include "launch/colony_config.hpp"
 #include "launch/commands.hpp"
+#include "launch/commands/trace_flag.hpp"
 
 namespace rookery::launch {
 
@@ -15,11 +16,13 @@ void add_head_command(CLI::App& app) {
       "head", "run a colony's head in the foreground (rookery up does it in the background)");
   const auto config = std::make_shared<std::string>();
   command->add_option("config", *config, "the colony's YAML file")->required();
+  const auto trace = std::make_shared<TraceFlag>();
+  trace->add_to(*command);
   command->footer("Example: rookery head configs/wiki.yaml");
-  command->callback([config] {
+  command->callback([config, trace] {
     const base::StopSignal stop;
     const auto colony = ColonyConfig::load(*config);
-    actors::run_head({colony.colony, colony.file, colony.index, colony.pool}, stop);
+    actors::run_head({colony.colony, colony.file, colony.index, colony.pool, trace->file()}, stop);
   });
 }
 

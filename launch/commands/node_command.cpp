@@ -73,6 +73,11 @@ void add_node_command(CLI::App& app) {
                    "seconds until the head must have answered, 0 waits for ever")
       ->check(CLI::Range(0.0, 86'400.0))
       ->capture_default_str();
+  command
+      ->add_option("--http", options->watch.http,
+                   "HOST:PORT of /metrics, /healthz and /readyz; port 0 takes a free one")
+      ->capture_default_str();
+  command->add_option("--trace", options->watch.trace, "write a trace there, for ui.perfetto.dev");
   command->footer(
       "Example: rookery node --head 127.0.0.1:7069 --index ~/.local/share/rookery/wiki --shard 0");
   command->callback([options, timeout_s] {

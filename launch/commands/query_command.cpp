@@ -14,6 +14,7 @@
 #include "engine/weights.hpp"
 #include "launch/commands.hpp"
 #include "launch/commands/search_flags.hpp"
+#include "launch/commands/trace_flag.hpp"
 #include "launch/open_retriever.hpp"
 #include "launch/search_mode.hpp"
 
@@ -30,6 +31,7 @@ struct QueryArguments {
   std::string target, text, kind, encoder = "minilm", json;
   std::vector<std::int64_t> ids;  // look-up
   SearchFlags search;
+  TraceFlag trace;
   std::int64_t k = 5;
   std::int64_t deadline_ms = 2000;
 };
@@ -97,7 +99,7 @@ std::string answer_json(const QueryArguments& arguments, const SearchMode& mode,
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
-void run_query(const QueryArguments& arguments) {
+void run_query(QueryArguments& arguments) {
   retriever_pool::RetrievalRequest request;
   request.k = checked_k(arguments.k);
   request.deadline = std::chrono::milliseconds(arguments.deadline_ms);
@@ -108,7 +110,10 @@ void run_query(const QueryArguments& arguments) {
   if (arguments.ids.empty() && blank) {
     throw base::UserError("query: expected a text to search for, or --id to look up, got neither");
   }
-  const auto pool = open_retriever(arguments.target);
+  retriever_pool::PoolClientOptions client;
+  client.trace = arguments.trace.open("rookery query");
+  if (client.trace != nullptr) request.trace = base::Trace::new_id();
+  const auto pool = open_retriever(arguments.target, 0, client);
   RetrievalAnswer answer;
   double encoding_ms = 0;
   if (!arguments.ids.empty()) {
@@ -123,9 +128,11 @@ void run_query(const QueryArguments& arguments) {
                                                      engine::EncoderOptions{});
       check_encoder_fits(pool->description(), encoder->identity());
       const auto begin = Clock::now();
+      const base::TraceSpan span(client.trace, "query", "encode", request.trace);
       vector = encoder->encode(texts);
       encoding_ms = milliseconds_since(begin);
     }
+    const base::TraceSpan span(client.trace, "query", "retrieve", request.trace);
     answer = ask(*pool, mode, {texts, vector}, request);
   }
   print_answer(answer, encoding_ms);
@@ -157,6 +164,7 @@ void add_query_command(CLI::App& app) {
       ->check(CLI::Range(1, 3600000))
       ->capture_default_str();
   command->add_option("--json", arguments->json, "Write the answer to this file as JSON");
+  arguments->trace.add_to(*command);
   command->footer(
       "Example: rookery query wiki \"who proposed the actor model\" -k 3\n"
       "Example: rookery query wiki \"actor model\" --kind bm25 --allow-topic Technology");

@@ -9,6 +9,7 @@
 #include "base/stop_signal.hpp"
 #include "launch/commands.hpp"
 #include "launch/commands/serving_target.hpp"
+#include "launch/commands/trace_flag.hpp"
 #include "serving/completions_api.hpp"
 #include "serving/serving_models.hpp"
 
@@ -17,16 +18,20 @@ namespace {
 
 struct Serve {
   std::string target, listen;
+  TraceFlag trace;
 };
 
-void run(const Serve& serve) {
+void run(Serve& serve) {
   const base::StopSignal stop;
-  ServingTarget target = open_serving_target(serve.target);
+  base::Metrics metrics;
+  retriever_pool::PoolClientOptions client;
+  client.metrics = &metrics;
+  client.trace = serve.trace.open("rookery serve");
+  ServingTarget target = open_serving_target(serve.target, client);
   if (!serve.listen.empty()) target.options.listen = serve.listen;
   serving::ServingModels models(target.options);
   const auto answerer = models.make_answerer(target.retriever.get());
 
-  base::Metrics metrics;
   serving::CompletionsApiOptions options;
   options.model = target.options.generator;
   options.max_new_tokens = target.options.max_new_tokens;
@@ -59,6 +64,7 @@ void add_serve_command(CLI::App& app) {
                    "A colony's YAML file or name, or a snapshot's folder (searched in process)")
       ->required();
   command->add_option("--listen", serve->listen, "HOST:PORT instead of serve.listen");
+  serve->trace.add_to(*command);
   command->footer(
       "Example: rookery serve configs/wiki.yaml\n"
       "  curl http://127.0.0.1:8080/v1/chat/completions -d '{\"model\": \"smollm2-135m\", "

@@ -22,12 +22,13 @@ struct ServingTarget {
 
 /// `target` is a colony's YAML file, a running colony's name or `tcp://` endpoint, or a snapshot. A
 /// file's colony is used when it runs; else its snapshot is searched in this process.
-inline ServingTarget open_serving_target(const std::string& target) {
+inline ServingTarget open_serving_target(const std::string& target,
+                                         const retriever_pool::PoolClientOptions& client = {}) {
   ServingTarget out;
   out.pool = target;
   const std::filesystem::path path(target);
   if (path.extension() != ".yaml" && path.extension() != ".yml") {
-    out.retriever = open_retriever(target);
+    out.retriever = open_retriever(target, 0, client);
     return out;
   }
   const ColonyConfig config = ColonyConfig::load(path);
@@ -46,7 +47,7 @@ inline ServingTarget open_serving_target(const std::string& target) {
     return out;
   }
   out.pool = "the colony " + config.colony;
-  out.retriever = open_retriever(endpoint);
+  out.retriever = open_retriever(endpoint, 0, client);
   return out;
 }
 

@@ -35,7 +35,7 @@ constexpr auto kAnswerTimeout = 5s;
 constexpr auto kLook = 20ms;  ///< between two looks at what another process writes
 
 struct UpOptions {
-  std::string config, json;
+  std::string config, json, trace;
   double wait_timeout_s = 60;
   bool foreground = false;
 };
@@ -77,13 +77,13 @@ class ColonyStart {
     }
     actors::check_colony({config_.colony, config_.file, config_.index, config_.pool});
     if (!head_runs) {
-      start(head_, "head", {"head", config_.file.string()}, [&](pid_t pid) {
+      start(head_, "head", traced({"head", config_.file.string()}), [&](pid_t pid) {
         const auto record = folder_.head();
         return record && record->process == actors::ProcessIdentity::of(pid);
       });
     }
     if (!agent_runs) {
-      start(agent_, "agent", {"agent", "--colony", folder_.name()}, [&](pid_t pid) {
+      start(agent_, "agent", traced({"agent", "--colony", folder_.name()}), [&](pid_t pid) {
         const auto record = folder_.agent();
         return record && record->process == actors::ProcessIdentity::of(pid);
       });
@@ -124,6 +124,20 @@ class ColonyStart {
     std::filesystem::path log;
     std::int64_t log_from;
   };
+
+  /// The command line with `--trace FOLDER/COMMAND.json`, where a folder was given.
+  [[nodiscard]] std::vector<std::string> traced(std::vector<std::string> command) const {
+    if (options_.trace.empty()) return command;
+    const auto folder = std::filesystem::absolute(options_.trace);
+    std::error_code error;
+    std::filesystem::create_directories(folder, error);
+    if (error) {
+      throw base::UserError("--trace: expected a folder, got '" + options_.trace +
+                            "': " + error.message());
+    }
+    command.insert(command.end(), {"--trace", (folder / (command[0] + ".json")).string()});
+    return command;
+  }
 
   template <class IsUp>
   void start(std::optional<Daemon>& daemon, const std::string& role,
@@ -251,6 +265,8 @@ void add_up_command(CLI::App& app) {
       ->capture_default_str();
   command->add_flag("--foreground", options->foreground, "stay, and stop the colony on Ctrl-C");
   command->add_option("--json", options->json, "write the colony's status there");
+  command->add_option("--trace", options->trace,
+                      "folder for traces of head, agent and nodes, for ui.perfetto.dev");
   command->footer(
       "Example: rookery up configs/wiki.yaml\n"
       "Where a head or an agent of the colony has died, up starts it again.");
