@@ -23,9 +23,8 @@ class PoolClient final : public Retriever {
         leases_(std::make_shared<detail::LeaseKeeper>(options)),
         timeout_(options.connect_timeout) {
     if (!loop_.wait_for_view(options.connect_timeout)) {
-      throw base::UserError(options.head + ": expected a head that answers within " +
-                            std::to_string(options.connect_timeout.count()) +
-                            " ms, got no routing view; is the colony up? see rookery status");
+      throw base::UserError(
+          detail::no_view_text(options.head, options.connect_timeout, loop_.head_trouble()));
     }
   }
 

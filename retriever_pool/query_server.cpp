@@ -11,6 +11,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "retriever_pool/admission_queue.hpp"
+#include "retriever_pool/detail/peer_gate.hpp"
 #include "retriever_pool/detail/sockets.hpp"
 #include "retriever_pool/server_metrics.hpp"
 #include "retriever_pool/shard_indexes.hpp"
@@ -56,9 +57,11 @@ struct QueryServer::Impl {
         service(open_indexes(options, shard), options.metric,
                 identity_of(options, std::move(generation))),
         queue(limits_of(options)),
+        gate(context, options.keys, &registry, "shard " + std::to_string(shard->shard())),
         router(context, zmq::socket_type::router) {
     detail::configure(router, {kLingerMs, 256, wire::kQueryBytesMax + 4096});
     router.set(zmq::sockopt::router_mandatory, true);
+    gate.guard(router);
     bound = detail::bind_or_explain(router, options.bind);
     search_thread = std::thread([this] { search_loop(); });
     try {
@@ -105,6 +108,7 @@ struct QueryServer::Impl {
   bool receive_one() {
     auto frames = detail::receive_waiting(router, 3);
     if (frames.empty()) return false;
+    if (!gate.admits(frames)) return true;
     PendingRequest request;
     request.client = frames[0].to_string();
     request.arrived = Clock::now();
@@ -119,6 +123,7 @@ struct QueryServer::Impl {
       wire::check_body(request.header, detail::bytes_of(frames[2]));
       accept(request, detail::bytes_of(frames[2]));
     } catch (const wire::WireError& error) {
+      if (error.code() == wire::ErrorCode::kMalformed) gate.offence(frames);
       refuse(request, {error.code(), error.what(), std::chrono::milliseconds{0}});
     }
     return true;
@@ -286,6 +291,7 @@ struct QueryServer::Impl {
   std::atomic<std::int64_t> served = 0, refused = 0;
 
   zmq::context_t context;
+  detail::PeerGate gate;
   zmq::socket_t router;  // of the socket's thread once it runs
   std::string bound;
   std::thread search_thread, socket_thread;

@@ -10,6 +10,8 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "retriever_pool/detail/head_link.hpp"
+#include "retriever_pool/detail/peer_gate.hpp"
 #include "retriever_pool/detail/sockets.hpp"
 #include "retriever_pool/wire_bodies.hpp"
 
@@ -23,7 +25,6 @@ constexpr std::size_t kWaitersMax = 4096;
 constexpr std::chrono::microseconds kWaitMax = std::chrono::seconds(60);
 constexpr milliseconds kRetryAfter{500};
 constexpr std::int64_t kRequestBytesMax = 8192;
-constexpr std::int64_t kViewBytesMax = 64 << 20;
 
 }  // namespace
 
@@ -35,10 +36,14 @@ struct ViewServer::Impl {
     Clock::time_point until;
   };
 
-  Impl(const std::string& bind, const CurveServerKeys& /*keys*/, const LeaseLimits& limits)
-      : leases(limits), router(context, zmq::socket_type::router) {
+  Impl(const std::string& bind, const CurveServerKeys& keys, const LeaseLimits& limits,
+       base::Metrics* metrics)
+      : leases(limits),
+        gate(context, keys, metrics, "head"),
+        router(context, zmq::socket_type::router) {
     detail::configure(router, {100, 64, kRequestBytesMax});
     router.set(zmq::sockopt::router_mandatory, true);
+    gate.guard(router);
     bound = detail::bind_or_explain(router, bind);
     thread = std::thread([this] { loop(); });
   }
@@ -81,6 +86,7 @@ struct ViewServer::Impl {
   bool receive_one() {
     const auto frames = detail::receive_waiting(router, 3);
     if (frames.empty()) return false;
+    if (!gate.admits(frames)) return true;
     const std::string client = frames[0].to_string();
     wire::RequestId request;
     try {
@@ -106,6 +112,7 @@ struct ViewServer::Impl {
                               "expected a view request, a lease or a ping");
       }
     } catch (const wire::WireError& error) {
+      if (error.code() == wire::ErrorCode::kMalformed) gate.offence(frames);
       send(client, request, wire::Type::kError,
            wire::encode_error({error.code(), 0, error.what()}));
     }
@@ -170,60 +177,39 @@ struct ViewServer::Impl {
   detail::Doorbell doorbell;
   std::list<Waiter> waiters;  // of the thread
   zmq::context_t context;
+  detail::PeerGate gate;
   zmq::socket_t router;
   std::string bound;
   std::thread thread;
 };
 
 ViewServer::ViewServer(const std::string& bind, const CurveServerKeys& keys,
-                       const LeaseLimits& leases)
-    : impl_(std::make_unique<Impl>(bind, keys, leases)) {}
+                       const LeaseLimits& leases, base::Metrics* metrics)
+    : impl_(std::make_unique<Impl>(bind, keys, leases, metrics)) {}
 ViewServer::~ViewServer() = default;
 std::string ViewServer::endpoint() const { return impl_->bound; }
 void ViewServer::publish(const RoutingView& view) { impl_->publish(view); }
 const LeaseDesk& ViewServer::leases() const { return impl_->leases; }
 
-RoutingView fetch_view(const std::string& head, milliseconds timeout,
-                       const CurveClientKeys& /*keys*/) {
+RoutingView fetch_view(const std::string& head, milliseconds timeout, const CurveClientKeys& keys) {
   zmq::context_t context;
-  zmq::socket_t socket(context, zmq::socket_type::dealer);
-  detail::configure(socket, {0, 16, kViewBytesMax});
+  std::optional<detail::HeadLink> link;
   try {
-    socket.connect(head);
+    link.emplace(context, head, keys);
   } catch (const zmq::error_t& error) {
     throw base::UserError(
         head + ": expected a head's endpoint such as tcp://127.0.0.1:7071, got: " + error.what());
   }
   const auto until = Clock::now() + timeout;
-  const std::string body = wire::encode_view_request({0, 0});
-  wire::Header header;
-  header.type = wire::Type::kViewRequest;
-  header.request = {0, 1};
-  header.remaining_us = static_cast<std::uint64_t>(std::max<std::int64_t>(
-      0, std::chrono::duration_cast<std::chrono::microseconds>(timeout).count()));
-  socket.send(zmq::buffer(wire::encode_header(header, detail::bytes_of(body))),
-              zmq::send_flags::sndmore);
-  socket.send(zmq::buffer(body), zmq::send_flags::none);
+  std::vector<zmq::pollitem_t> items = {{link->link().socket().handle(), 0, ZMQ_POLLIN, 0},
+                                        {link->link().monitor().handle(), 0, ZMQ_POLLIN, 0}};
   while (true) {
+    if (auto view = link->step(Clock::now())) return *std::move(view);
     const auto left = std::chrono::ceil<milliseconds>(until - Clock::now());
-    std::vector<zmq::pollitem_t> items = {{socket.handle(), 0, ZMQ_POLLIN, 0}};
-    if (left.count() <= 0 || zmq::poll(items, left) == 0) {
-      throw base::UserError(head + ": expected a head that answers within " +
-                            std::to_string(timeout.count()) +
-                            " ms, got no routing view; is the colony up? see rookery status");
+    if (left.count() <= 0) {
+      throw base::UserError(detail::no_view_text(head, timeout, link->trouble()));
     }
-    const auto frames = detail::receive_waiting(socket, 2);
-    try {
-      if (frames.size() != 2) continue;
-      const wire::Header answer = wire::decode_header(detail::bytes_of(frames[0]));
-      wire::check_body(answer, detail::bytes_of(frames[1]));
-      if (answer.type != wire::Type::kViewAnswer || frames[1].empty()) continue;
-      return RoutingView::from_json(frames[1].to_string());
-    } catch (const wire::WireError& error) {
-      throw base::UserError(head + ": expected a head of a colony, got: " + error.what());
-    } catch (const std::invalid_argument& error) {
-      throw base::UserError(head + ": expected a head of a colony, got: " + error.what());
-    }
+    zmq::poll(items, std::min(left, milliseconds(100)));
   }
 }
 

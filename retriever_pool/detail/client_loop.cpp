@@ -32,7 +32,8 @@ std::uint64_t random_client_id() {
 ClientLoop::ClientLoop(const PoolClientOptions& options)
     : options_(options),
       client_(random_client_id()),
-      head_(context_, options.head),
+      head_(context_, options.head, options.keys),
+      replicas_(options.keys),
       random_(options.seed) {
   thread_ = std::thread([this] { run(); });
 }
@@ -56,6 +57,11 @@ bool ClientLoop::wait_for_view(milliseconds timeout) {
   return view_came_.wait_until(lock, Clock::now() + timeout, [this] { return view_.has_value(); });
 }
 
+std::string ClientLoop::head_trouble() const {
+  const std::lock_guard lock(mutex_);
+  return head_trouble_;
+}
+
 IndexDescription ClientLoop::index(const std::string& generation) const {
   const std::lock_guard lock(mutex_);
   if (!view_) return {};
@@ -71,6 +77,7 @@ void ClientLoop::run() {
     const Time now = Clock::now();
     for (ReplicaEntry& replica : replicas_.all()) read_replica(replica, now);
     if (auto view = head_.step(now)) apply_view(*view);
+    note_head_trouble();
     take_new_calls();
     for (ReplicaEntry& replica : replicas_.all()) check_health(replica, now);
     advance(Clock::now());
@@ -79,6 +86,11 @@ void ClientLoop::run() {
   for (auto& [serial, active] : calls_) {
     finish(active, RetrievalError(RetrievalFault::kUnavailable, "the client is closing"));
   }
+}
+
+void ClientLoop::note_head_trouble() {
+  const std::lock_guard lock(mutex_);
+  if (head_trouble_ != head_.trouble()) head_trouble_ = head_.trouble();
 }
 
 void ClientLoop::poll_sockets() {

@@ -32,6 +32,8 @@ class ClientLoop {
   void submit(std::shared_ptr<PoolCall> call);
   /// Waits for the first view.
   [[nodiscard]] bool wait_for_view(std::chrono::milliseconds timeout);
+  /// Why there is no connection to the head, as `Link::trouble`.
+  [[nodiscard]] std::string head_trouble() const;
   /// What is live, or what is served (or being prepared) by the name of `generation`; an empty
   /// description where there is none.
   [[nodiscard]] IndexDescription index(const std::string& generation = {}) const;
@@ -46,6 +48,7 @@ class ClientLoop {
 
   void run();
   void poll_sockets();
+  void note_head_trouble();
   [[nodiscard]] std::chrono::milliseconds next_wait() const;
   void take_new_calls();
   void apply_view(const RoutingView& view);
@@ -71,6 +74,7 @@ class ClientLoop {
   std::condition_variable view_came_;
   std::vector<std::shared_ptr<PoolCall>> submitted_;
   std::optional<RoutingView> view_;
+  std::string head_trouble_;
 
   zmq::context_t context_;
   HeadLink head_;

@@ -14,9 +14,11 @@ namespace rookery::retriever_pool::detail {
 class HeadLink {
  public:
   using Time = std::chrono::steady_clock::time_point;
-  HeadLink(zmq::context_t& context, const std::string& head) : link_(context, head) {}
+  HeadLink(zmq::context_t& context, const std::string& head, const CurveClientKeys& keys = {})
+      : link_(context, head, keys) {}
 
   [[nodiscard]] Link& link() { return link_; }
+  [[nodiscard]] const std::string& trouble() const { return link_.trouble(); }
   /// Reads what came and asks again where needed; a view newer than the last one, if any.
   std::optional<RoutingView> step(Time now);
   /// When `step` wants to be called at the latest.

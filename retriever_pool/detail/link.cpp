@@ -12,6 +12,12 @@
 namespace rookery::retriever_pool::detail {
 namespace {
 
+constexpr auto kAgain = std::chrono::seconds(2);
+constexpr int kEvents = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
+                        ZMQ_EVENT_CONNECT_DELAYED | ZMQ_EVENT_CONNECT_RETRIED |
+                        ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
+                        ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
+
 std::string monitor_name() {
   static std::atomic<std::uint64_t> next{0};  // names are per context; unique ones suit all
   return "inproc://rookery-monitor-" + std::to_string(next.fetch_add(1));
@@ -19,8 +25,9 @@ std::string monitor_name() {
 
 }  // namespace
 
-Link::Link(zmq::context_t& context, const std::string& endpoint)
+Link::Link(zmq::context_t& context, const std::string& endpoint, const CurveClientKeys& keys)
     : endpoint_(endpoint),
+      keys_(!keys.empty()),
       socket_(context, zmq::socket_type::dealer),
       monitor_(context, zmq::socket_type::pair) {
   configure(socket_, {0, 64, wire::kAnswerBytesMax + 4096});
@@ -28,10 +35,8 @@ Link::Link(zmq::context_t& context, const std::string& endpoint)
   socket_.set(zmq::sockopt::reconnect_ivl, 20);
   socket_.set(zmq::sockopt::reconnect_ivl_max, 1000);
   const std::string name = monitor_name();
-  if (zmq_socket_monitor(socket_.handle(), name.c_str(),
-                         ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED) != 0) {
-    throw zmq::error_t();
-  }
+  if (zmq_socket_monitor(socket_.handle(), name.c_str(), kEvents) != 0) throw zmq::error_t();
+  use_keys(socket_, keys);
   monitor_.set(zmq::sockopt::linger, 0);
   monitor_.connect(name);
   socket_.connect(endpoint);
@@ -59,13 +64,75 @@ std::vector<zmq::message_t> Link::receive() { return receive_waiting(socket_, 2)
 std::optional<Link::Change> Link::next_change() {
   while (true) {
     const auto frames = receive_waiting(monitor_, 2);
-    if (frames.empty()) return std::nullopt;
+    if (frames.empty()) {
+      connect_again();
+      return std::nullopt;
+    }
     std::uint16_t event = 0;
-    if (frames[0].size() < sizeof event) continue;
+    std::uint32_t value = 0;
+    if (frames[0].size() < sizeof event + sizeof value) continue;
     std::memcpy(&event, frames[0].data(), sizeof event);
-    if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) return Change::kConnected;
+    std::memcpy(&value, frames[0].data<std::byte>() + sizeof event, sizeof value);
+    if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
+      trouble_.clear();
+      again_.reset();
+      return Change::kConnected;
+    }
+    if (event == ZMQ_EVENT_CONNECT_DELAYED || event == ZMQ_EVENT_CONNECT_RETRIED) {
+      again_.reset();  // the library goes on by itself
+      continue;
+    }
+    if (!again_) again_ = std::chrono::steady_clock::now() + kAgain;
     if (event == ZMQ_EVENT_DISCONNECTED) return Change::kDisconnected;
+    take_failure(event, value);
   }
+}
+
+void Link::take_failure(std::uint16_t event, std::uint32_t value) {
+  if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) {
+    trouble_ = "it refused our key; have it added with: rookery keys client DIR NAME";
+  } else if (event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL &&
+             value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH) {
+    trouble_ = keys_ ? "we use keys and it does not; leave --keys and ROOKERY_KEYS away"
+                     : "it wants keys and we have none; give --keys FILE or set ROOKERY_KEYS";
+  } else if (event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL) {
+    trouble_ = keys_ ? "what listens there speaks another protocol, or has another colony's keys"
+                     : "what listens there speaks another protocol";
+  } else if (trouble_.empty()) {
+    trouble_ = keys_ ? "it closed the connection in the handshake: its keys are not those that we "
+                       "were given"
+                     : "it closed the connection in the handshake";
+  }
+}
+
+void Link::connect_again() {
+  if (!again_ || std::chrono::steady_clock::now() < *again_) return;
+  again_.reset();
+  try {
+    socket_.disconnect(endpoint_);
+  } catch (const zmq::error_t&) {  // it had given up already
+  }
+  try {
+    socket_.connect(endpoint_);
+  } catch (const zmq::error_t& error) {
+    trouble_ = error.what();
+    again_ = std::chrono::steady_clock::now() + kAgain;
+  }
+}
+
+void use_keys(zmq::socket_t& socket, const CurveClientKeys& keys) {
+  if (keys.empty()) return;
+  socket.set(zmq::sockopt::curve_serverkey, keys.server_public);
+  socket.set(zmq::sockopt::curve_publickey, keys.public_key);
+  socket.set(zmq::sockopt::curve_secretkey, keys.secret_key);
+}
+
+std::string no_view_text(const std::string& head, std::chrono::milliseconds timeout,
+                         const std::string& trouble) {
+  const std::string late = head + ": expected a head that answers within " +
+                           std::to_string(timeout.count()) + " ms, got ";
+  return late + (trouble.empty() ? "no routing view; is the colony up? see rookery status"
+                                 : "no connection: " + trouble);
 }
 
 }  // namespace rookery::retriever_pool::detail

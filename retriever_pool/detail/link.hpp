@@ -1,9 +1,12 @@
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
 #include <zmq.hpp>
+
+#include "retriever_pool/retriever.hpp"
 
 namespace rookery::retriever_pool::detail {
 
@@ -12,7 +15,7 @@ namespace rookery::retriever_pool::detail {
 class Link {
  public:
   /// Throws `zmq::error_t` for an endpoint that makes no sense.
-  Link(zmq::context_t& context, const std::string& endpoint);
+  Link(zmq::context_t& context, const std::string& endpoint, const CurveClientKeys& keys = {});
   ~Link();
   Link(const Link&) = delete;
   Link& operator=(const Link&) = delete;
@@ -30,10 +33,25 @@ class Link {
   enum class Change { kConnected, kDisconnected };
   /// The next change of the connection, or nothing.
   std::optional<Change> next_change();
+  /// Why the last handshake failed, in words for people; empty after one that succeeded.
+  [[nodiscard]] const std::string& trouble() const { return trouble_; }
 
  private:
-  std::string endpoint_;
+  void take_failure(std::uint16_t event, std::uint32_t value);
+  void connect_again();
+
+  std::string endpoint_, trouble_;
+  bool keys_ = false;
+  /// ZeroMQ never connects again after a breach of protocol or a refused key: then we do.
+  std::optional<std::chrono::steady_clock::time_point> again_;
   zmq::socket_t socket_, monitor_;
 };
+
+/// Sets the client's side of CURVE; nothing for empty keys.
+void use_keys(zmq::socket_t& socket, const CurveClientKeys& keys);
+
+/// What is told when no routing view came; `trouble` as `Link::trouble`.
+std::string no_view_text(const std::string& head, std::chrono::milliseconds timeout,
+                         const std::string& trouble);
 
 }  // namespace rookery::retriever_pool::detail

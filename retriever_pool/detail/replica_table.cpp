@@ -28,7 +28,7 @@ std::vector<ReplicaEntry> ReplicaTable::apply(zmq::context_t& context, const Rou
     entry.node = member.node;
     entry.ready = true;
     try {
-      entry.link = std::make_unique<Link>(context, member.endpoint);
+      entry.link = std::make_unique<Link>(context, member.endpoint, keys_);
     } catch (const zmq::error_t& error) {
       base::logger("retriever_pool")
           ->warn("{} has the endpoint '{}': {}", member.node, member.endpoint, error.what());

@@ -35,6 +35,7 @@ struct ReplicaEntry {
 /// The replicas of the newest view, each with its connection. One thread.
 class ReplicaTable {
  public:
+  explicit ReplicaTable(CurveClientKeys keys = {}) : keys_(std::move(keys)) {}
   /// Connects to what is new, keeps what stayed, and returns what has left with whatever was in
   /// flight there.
   std::vector<ReplicaEntry> apply(zmq::context_t& context, const RoutingView& view);
@@ -42,6 +43,7 @@ class ReplicaTable {
   [[nodiscard]] ReplicaEntry* find(std::uint64_t number);
 
  private:
+  CurveClientKeys keys_;
   std::vector<ReplicaEntry> replicas_;
   std::uint64_t next_number_ = 1;
 };
