@@ -19,26 +19,28 @@ AllowList::AllowList(fs::path folder, std::string own)
                           "with: rookery keys new DIR");
   }
   const std::lock_guard lock(mutex_);
-  look();
+  look(true);
 }
 
 bool AllowList::allows(const std::string& key) {
   const std::lock_guard lock(mutex_);
-  look();
-  return key == own_ || names_.contains(key);
+  look(false);
+  if (key == own_ || names_.contains(key)) return true;
+  look(true);  // it may have been added just now
+  return names_.contains(key);
 }
 
 std::string AllowList::name_of(const std::string& key) {
   const std::lock_guard lock(mutex_);
-  look();
+  look(false);
   if (key == own_) return "the colony itself";
   const auto found = names_.find(key);
   return found == names_.end() ? "" : found->second;
 }
 
-void AllowList::look() {
+void AllowList::look(bool at_once) {
   const auto now = std::chrono::steady_clock::now();
-  if (now < next_look_) return;
+  if (!at_once && now < next_look_) return;
   next_look_ = now + kLook;
   std::error_code error;
   const auto changed = fs::last_write_time(folder_, error);

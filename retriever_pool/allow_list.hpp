@@ -10,8 +10,8 @@
 namespace rookery::retriever_pool {
 
 /// The public keys that may connect: a file `NAME.pub` each (40 characters of Z85) in one folder.
-/// The folder is looked at again when it has changed, so that a key that is added or withdrawn
-/// counts within `kLook`. Any thread may ask.
+/// The folder is looked at again when it has changed, so that a key that is added counts
+/// at once and one that is withdrawn within `kLook`. Any thread may ask.
 class AllowList {
  public:
   static constexpr std::chrono::milliseconds kLook{200};
@@ -23,7 +23,7 @@ class AllowList {
   [[nodiscard]] std::string name_of(const std::string& key);
 
  private:
-  void look();
+  void look(bool at_once);
   void read();
   std::filesystem::path folder_;
   std::string own_;
