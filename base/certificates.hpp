@@ -12,8 +12,8 @@ struct PemPair {
 };
 
 struct CertificateOptions {
-  std::string name;                ///< common name
-  std::vector<std::string> hosts;  ///< names and IP addresses that it is valid for
+  std::string name;                     ///< common name
+  std::vector<std::string> hosts = {};  ///< names and IP addresses that it is valid for
   std::chrono::hours validity{24 * 365};
   /// Before now by an hour, so that a peer whose clock is a little late takes it.
   std::chrono::system_clock::time_point from =

@@ -1,11 +1,16 @@
 #include "base/detail/http_address.hpp"
+#include "base/detail/tls_context.hpp"
 #include "base/error.hpp"
 #include "base/http_server.hpp"
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ssl/stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
+
+#include <memory>
+#include <optional>
 
 namespace rookery::base {
 
@@ -37,11 +42,18 @@ http::request<http::string_body> to_message(const std::string& address,
 }  // namespace
 
 HttpAnswer http_request(const std::string& address, const HttpRequest& request,
-                        std::chrono::milliseconds timeout, const TlsFiles& /*tls*/) {
+                        std::chrono::milliseconds timeout, const TlsFiles& tls) {
   const auto endpoint = detail::resolve_address(address);
   boost::asio::io_context context(1);
   beast::tcp_stream stream(context);
   stream.expires_after(timeout);  // one deadline for connecting, sending and receiving
+  std::shared_ptr<boost::asio::ssl::context> secrets;
+  std::optional<boost::asio::ssl::stream<beast::tcp_stream&>> secure;
+  if (!tls.authority.empty()) {
+    secrets = detail::client_context(tls);
+    secure.emplace(stream, *secrets);
+  }
+  const auto over = [&](const auto& start) { secure ? start(*secure) : start(stream); };
 
   const auto message = to_message(address, request);
   beast::flat_buffer buffer;
@@ -63,15 +75,20 @@ HttpAnswer http_request(const std::string& address, const HttpRequest& request,
   const auto keep_error = [&](beast::error_code code, auto&&...) { error = code; };
   stream.async_connect(endpoint, keep_error);
   run();
+  if (secure) {
+    doing = "agree on TLS";
+    secure->async_handshake(boost::asio::ssl::stream_base::client, keep_error);
+    run();
+  }
   doing = "send the request";
-  http::async_write(stream, message, keep_error);
+  over([&](auto& to) { http::async_write(to, message, keep_error); });
   context.restart();
   context.run();
   // A server that refuses a long body answers and closes before it has read it all: the answer
   // says more than the broken pipe does.
   if (error == beast::error::timeout) run();
   doing = "read the answer";
-  http::async_read(stream, buffer, parser, keep_error);
+  over([&](auto& from) { http::async_read(from, buffer, parser, keep_error); });
   run();
 
   const auto& answer = parser.get();

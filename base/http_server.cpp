@@ -2,6 +2,7 @@
 
 #include "base/detail/http_address.hpp"
 #include "base/detail/http_connection.hpp"
+#include "base/detail/tls_context.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 
@@ -17,6 +18,7 @@
 #include <atomic>
 #include <cerrno>
 #include <list>
+#include <optional>
 #include <stdexcept>
 #include <system_error>
 #include <thread>
@@ -37,6 +39,7 @@ constexpr std::string_view kFull =
 /// unread bytes would reset the connection and the client would never see the 503.
 constexpr std::chrono::seconds kLinger{1};
 constexpr std::size_t kLingeringMax = 64;
+constexpr std::size_t kEndingMax = 64;  ///< evicted connections whose threads still end
 
 struct Lingering {
   int descriptor;
@@ -46,6 +49,8 @@ struct Lingering {
 struct Connection {
   int descriptor = -1;  ///< our own copy, to shut the socket down from outside
   std::atomic<bool> done{false};
+  std::atomic<bool> waiting{true};  ///< for a request: it may be closed to make room
+  bool evicted = false;
   std::thread thread;
 };
 
@@ -62,6 +67,7 @@ struct HttpServer::Impl {
   std::list<Connection> connections;  // only the accepting thread touches it until it has ended
   std::vector<Lingering> lingering;   // likewise
   std::thread accepting;
+  std::optional<detail::ServerContexts> contexts;
 
   void listen() {
     const auto endpoint = detail::resolve_address(options.listen);
@@ -117,8 +123,9 @@ struct HttpServer::Impl {
       return;
     }
     try {
-      connection.thread = std::thread([this, &connection, descriptor] {
-        detail::serve_connection(descriptor, local.address().is_v6(), options, handler, stop);
+      connection.thread = std::thread([this, &connection, descriptor, tls = contexts->next()] {
+        detail::serve_connection(descriptor, local.address().is_v6(), options, handler,
+                                 {stop, connection.waiting, tls.get()});
         // The copy would keep the connection open for the client until it is reaped.
         ::shutdown(connection.descriptor, SHUT_RDWR);
         connection.done.store(true);
@@ -127,6 +134,25 @@ struct HttpServer::Impl {
       ::close(connection.descriptor);
       connections.pop_back();
       refuse(descriptor);
+    }
+  }
+
+  /// Threads that end while their successors begin are not counted against the limit twice.
+  [[nodiscard]] std::size_t room() const {
+    const auto ending = static_cast<std::size_t>(
+        std::count_if(connections.begin(), connections.end(),
+                      [](const Connection& connection) { return connection.evicted; }));
+    return static_cast<std::size_t>(options.connections_max) + std::min(ending, kEndingMax);
+  }
+
+  /// Closes the connection that has waited longest without a request: whoever opens many and asks
+  /// nothing cannot keep the others out.
+  void evict_one() {
+    for (Connection& connection : connections) {
+      if (connection.evicted || !connection.waiting) continue;
+      connection.evicted = true;
+      ::shutdown(connection.descriptor, SHUT_RDWR);
+      return;
     }
   }
 
@@ -143,7 +169,8 @@ struct HttpServer::Impl {
       return;
     }
     reap(false);
-    if (connections.size() >= static_cast<std::size_t>(options.connections_max)) {
+    if (connections.size() >= static_cast<std::size_t>(options.connections_max)) evict_one();
+    if (connections.size() >= room()) {
       refuse(descriptor);
     } else {
       start_connection(descriptor);
@@ -202,6 +229,7 @@ HttpServer::HttpServer(HttpServerOptions options, HttpHandler handler)
   }
   impl_->options = std::move(options);
   impl_->handler = std::move(handler);
+  impl_->contexts.emplace(impl_->options.tls);
   impl_->listen();
   impl_->wake = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (impl_->wake < 0) throw std::system_error(errno, std::generic_category(), "eventfd");

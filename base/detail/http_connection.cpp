@@ -3,11 +3,14 @@
 #include "base/log.hpp"
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ssl/stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
+#include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <optional>
 
@@ -24,43 +27,82 @@ constexpr std::uint32_t kHeaderBytesMax = 32 << 10;
 /// of a connection reset.
 constexpr std::size_t kDrainedBytesMax = 16 << 20;
 constexpr std::chrono::seconds kDrainTimeout{2};
+/// For the handshake and the headers of the first request, so that connections on which nothing
+/// comes (or one byte a second) go soon.
+constexpr std::chrono::milliseconds kFirstRequest{4'000};
+constexpr std::chrono::milliseconds kGoodbye{250};
 
 /// A stream with blocking calls that respect a time-out: Beast's own blocking calls have none, so
 /// asynchronous ones are run to their end on a private event loop.
 struct Channel {
   asio::io_context context{1};
   beast::tcp_stream stream{context};
+  std::optional<asio::ssl::stream<beast::tcp_stream&>> secure;  // over `stream`
   beast::flat_buffer buffer;
   std::chrono::milliseconds timeout;
+  std::optional<std::chrono::steady_clock::time_point> until;  // instead of the time-out
   bool broken = false;
 
   explicit Channel(std::chrono::milliseconds timeout_of_all) : timeout(timeout_of_all) {}
 
-  /// Runs what `start(handler)` begins and returns its error.
+  /// Runs what `start(stream, handler)` begins and returns its error.
   template <typename Start>
   beast::error_code run(const Start& start) {
     beast::error_code error;
-    stream.expires_after(timeout);
-    start([&error](beast::error_code code, auto&&...) { error = code; });
+    if (until) {
+      stream.expires_at(*until);
+    } else {
+      stream.expires_after(timeout);
+    }
+    const auto done = [&error](beast::error_code code, auto&&...) { error = code; };
+    if (secure) {
+      start(*secure, done);
+    } else {
+      start(stream, done);
+    }
     context.restart();
     context.run();
     return error;
+  }
+
+  [[nodiscard]] beast::error_code shake_hands(asio::ssl::context& tls) {
+    secure.emplace(stream, tls);
+    beast::error_code error;
+    stream.expires_at(*until);
+    secure->async_handshake(asio::ssl::stream_base::server,
+                            [&error](beast::error_code code) { error = code; });
+    context.restart();
+    context.run();
+    return error;
+  }
+
+  /// Tells the other side of TLS that nothing was cut off.
+  void say_goodbye() {
+    if (!secure || broken) return;
+    stream.expires_after(kGoodbye);
+    secure->async_shutdown([](beast::error_code) {});
+    context.restart();
+    context.run();
   }
 
   template <bool is_request, typename Body>
   void write(http::message<is_request, Body>& message) {
     if (broken) return;
     http::serializer<is_request, Body> serializer(message);
-    broken = bool(run([&](auto done) { http::async_write(stream, serializer, done); }));
+    broken = bool(run([&](auto& to, auto done) { http::async_write(to, serializer, done); }));
   }
 
   void write_bytes(asio::const_buffer bytes) {
     if (broken) return;
-    broken = bool(run([&](auto done) { asio::async_write(stream, bytes, done); }));
+    broken = bool(run([&](auto& to, auto done) { asio::async_write(to, bytes, done); }));
   }
 
   [[nodiscard]] bool peer_gone() {
     if (broken) return true;
+    if (secure) {  // unread bytes may be TLS's own
+      pollfd entry{stream.socket().native_handle(), POLLRDHUP, 0};
+      return ::poll(&entry, 1, 0) > 0;
+    }
     char byte = 0;
     const auto got = ::recv(stream.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     return got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
@@ -116,8 +158,8 @@ class Reply final : public HttpReply {
     message.keep_alive(keep_alive_);
     if (version_ >= 11) message.chunked(true);
     http::response_serializer<http::empty_body> serializer(message);
-    channel_.broken = channel_.broken || bool(channel_.run([&](auto done) {
-                        http::async_write_header(channel_.stream, serializer, done);
+    channel_.broken = channel_.broken || bool(channel_.run([&](auto& to, auto done) {
+                        http::async_write_header(to, serializer, done);
                       }));
   }
 
@@ -126,7 +168,7 @@ class Reply final : public HttpReply {
     const asio::const_buffer content(bytes.data(), bytes.size());
     if (version_ < 11) return channel_.write_bytes(content);
     channel_.broken = bool(channel_.run(
-        [&](auto done) { asio::async_write(channel_.stream, http::make_chunk(content), done); }));
+        [&](auto& to, auto done) { asio::async_write(to, http::make_chunk(content), done); }));
   }
 
   [[nodiscard]] bool client_gone() const override { return channel_.peer_gone(); }
@@ -139,7 +181,7 @@ class Reply final : public HttpReply {
       if (handler_failed) return false;
       if (version_ >= 11 && !head_ && !channel_.broken) {
         channel_.broken = bool(channel_.run(
-            [&](auto done) { asio::async_write(channel_.stream, http::make_chunk_last(), done); }));
+            [&](auto& to, auto done) { asio::async_write(to, http::make_chunk_last(), done); }));
       }
     }
     return keep_alive_ && !channel_.broken;
@@ -184,19 +226,22 @@ void answer_bad_request(Channel& channel, beast::error_code error,
 }
 
 /// One request and its answer. True when the connection may take another.
-bool serve_request(Channel& channel, const HttpServerOptions& options, const HttpHandler& handler) {
+bool serve_request(Channel& channel, const HttpServerOptions& options, const HttpHandler& handler,
+                   std::atomic<bool>& waiting) {
   http::request_parser<http::string_body> parser;
   parser.header_limit(kHeaderBytesMax);
   parser.body_limit(static_cast<std::uint64_t>(options.body_bytes_max));
   auto error = channel.run(
-      [&](auto done) { http::async_read_header(channel.stream, channel.buffer, parser, done); });
+      [&](auto& from, auto done) { http::async_read_header(from, channel.buffer, parser, done); });
+  channel.until.reset();
+  waiting = false;
   if (!error && beast::iequals(parser.get()[http::field::expect], "100-continue")) {
     http::response<http::empty_body> go_on(http::status::continue_, parser.get().version());
     channel.write(go_on);
   }
   if (!error) {
     error = channel.run(
-        [&](auto done) { http::async_read(channel.stream, channel.buffer, parser, done); });
+        [&](auto& from, auto done) { http::async_read(from, channel.buffer, parser, done); });
   }
   if (error) {
     answer_bad_request(channel, error, options);
@@ -228,13 +273,18 @@ bool serve_request(Channel& channel, const HttpServerOptions& options, const Htt
 }  // namespace
 
 void serve_connection(int descriptor, bool is_v6, const HttpServerOptions& options,
-                      const HttpHandler& handler, const std::atomic<bool>& stop) {
+                      const HttpHandler& handler, const ConnectionState& state) {
   try {
     Channel channel(options.read_timeout);
     channel.stream.socket().assign(is_v6 ? asio::ip::tcp::v6() : asio::ip::tcp::v4(), descriptor);
     channel.stream.socket().set_option(asio::ip::tcp::no_delay(true));
-    while (!stop.load() && serve_request(channel, options, handler)) {
+    channel.until =
+        std::chrono::steady_clock::now() + std::min(options.read_timeout, kFirstRequest);
+    if (state.tls != nullptr && channel.shake_hands(*state.tls)) return;
+    while (!state.stop && serve_request(channel, options, handler, state.waiting)) {
+      state.waiting = true;
     }
+    channel.say_goodbye();
   } catch (const std::exception& error) {
     logger("base")->warn("http: a connection was dropped: {}", error.what());
   }

@@ -215,21 +215,39 @@ TEST(HttpServerTest, EndsConnectionsThatSendTooSlowly) {
 TEST(HttpServerTest, RefusesConnectionsOverTheLimitAndRecovers) {
   HttpServerOptions options;
   options.connections_max = 2;
-  const HttpServer server(options, echo);
+  std::promise<void> end;
+  const std::shared_future<void> ended(end.get_future());
+  std::atomic<int> busy = 0;
+  const HttpServer server(options, [&](const HttpRequest& request, HttpReply& reply) {
+    ++busy;
+    if (request.path == "/busy") ended.wait();
+    reply.respond(200, "text/plain", "done");
+  });
   {
     std::vector<std::unique_ptr<RawClient>> held;
     for (int i = 0; i < 2; ++i) {
       held.push_back(std::make_unique<RawClient>(server));
-      held.back()->send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
-      EXPECT_THAT(held.back()->receive("GET /"), HasSubstr(" 200 "));
+      held.back()->send("GET /busy HTTP/1.1\r\nHost: x\r\n\r\n");
     }
+    EXPECT_TRUE(eventually([&] { return busy == 2; }));
     const auto refused = http_request(server.address(), {"GET", "/", "", "", ""}, kPatience);
     EXPECT_EQ(refused.status, 503);
     EXPECT_EQ(refused.body, "too many connections\n");
+    end.set_value();
   }
   EXPECT_TRUE(eventually([&] {
     return http_request(server.address(), {"GET", "/", "", "", ""}, kPatience).status == 200;
   }));
+}
+
+TEST(HttpServerTest, MakesRoomByClosingWhoeverAsksNothing) {
+  HttpServerOptions options;
+  options.connections_max = 2;
+  const HttpServer server(options, echo);
+  const RawClient first(server), second(server), third(server);
+
+  EXPECT_EQ(http_request(server.address(), {"GET", "/", "", "", ""}, kPatience).status, 200);
+  EXPECT_EQ(first.receive(), "");
 }
 
 TEST(HttpServerTest, AnExceptionInAHandlerIsA500) {
