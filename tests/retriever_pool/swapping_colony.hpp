@@ -80,6 +80,10 @@ class SwappingColony {
     return open_pool_client(options);
   }
   [[nodiscard]] RoutingView& view() { return view_; }
+  /// The server of a generation's shard × replica, in order.
+  [[nodiscard]] QueryServer& server(const std::string& generation, std::size_t member) {
+    return *servers_.at(generation).at(member);
+  }
   [[nodiscard]] const ViewServer& views() const { return views_; }
   [[nodiscard]] std::vector<ReplicaView> members(const std::string& generation) const {
     std::vector<ReplicaView> found;
