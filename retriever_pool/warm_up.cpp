@@ -31,9 +31,13 @@ std::vector<ReplicaView> ready_replicas(const RoutingView& view, const Generatio
 detail::NodeProbe probe_of(zmq::context_t& context, const ReplicaView& node,
                            const GenerationView& generation, const WarmUpOptions& options) {
   try {
-    return {
-        context,       node.node, node.endpoint, generation.index_name, generation.index.generation,
-        options.answer};
+    return {context,
+            node.node,
+            node.endpoint,
+            generation.index_name,
+            generation.index.generation,
+            options.answer,
+            options.keys};
   } catch (const zmq::error_t& error) {
     throw RetrievalError(RetrievalFault::kInternal,
                          node.node + ": " + node.endpoint + ": " + error.what());

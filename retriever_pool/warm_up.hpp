@@ -15,6 +15,7 @@ struct WarmUpOptions {
   std::int32_t queries_max = 100;            ///< [1, 100]
   std::int32_t documents = 10;               ///< per query, of which the recall is taken
   std::chrono::milliseconds answer{30'000};  ///< that one node may take for one message
+  CurveClientKeys keys = {};
 };
 
 /// What a generation is warmed with and judged by.

@@ -108,7 +108,7 @@ void LeaseKeeper::end(std::uint64_t id) {
 
 void LeaseKeeper::run() {
   zmq::context_t context;
-  Link link(context, options_.head);
+  Link link(context, options_.head, options_.keys);
   link.socket().set(zmq::sockopt::linger, 200);  // the last words say that leases are over
   bool connected = false;
   while (true) {

@@ -17,12 +17,13 @@ using std::chrono::milliseconds;
 }  // namespace
 
 NodeProbe::NodeProbe(zmq::context_t& context, std::string name, const std::string& endpoint,
-                     std::string index, std::string generation, milliseconds timeout)
+                     std::string index, std::string generation, milliseconds timeout,
+                     const CurveClientKeys& keys)
     : name_(std::move(name)),
       index_(std::move(index)),
       generation_(std::move(generation)),
       timeout_(timeout),
-      link_(context, endpoint) {
+      link_(context, endpoint, keys) {
   std::random_device device;
   client_ = (std::uint64_t{device()} << 32) | device();
 }

@@ -19,7 +19,8 @@ class NodeProbe {
   /// `name` is how messages call the node. Throws `zmq::error_t` for an endpoint that makes no
   /// sense.
   NodeProbe(zmq::context_t& context, std::string name, const std::string& endpoint,
-            std::string index, std::string generation, std::chrono::milliseconds timeout);
+            std::string index, std::string generation, std::chrono::milliseconds timeout,
+            const CurveClientKeys& keys = {});
 
   /// `query` as `encode_query` writes it. Throws `RetrievalError` that names the node: kDeadline
   /// when it is silent, else what it said.

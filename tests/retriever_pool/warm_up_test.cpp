@@ -45,7 +45,7 @@ class WarmUpTest : public ::testing::Test {
   Corpus old{rookery::testing::seed(), kRows, kDimension};
   Corpus other{rookery::testing::seed() + 1, kRows, kDimension};
   SwappingColony colony;
-  WarmUpOptions options{100, 10, std::chrono::seconds(20)};
+  WarmUpOptions options{100, 10, std::chrono::seconds(20), {}};
 };
 
 TEST_F(WarmUpTest, EveryReplicaOfTheNewGenerationAnswersBeforeAnyClientAsks) {
