@@ -1,5 +1,6 @@
 #include "base/mapped_file.hpp"
 
+#include "base/detail/mapped_regions.hpp"
 #include "base/error.hpp"
 
 #include <fcntl.h>
@@ -30,6 +31,7 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
       code = errno;
     } else {
       bytes_ = {static_cast<const std::byte*>(address), size};
+      detail::remember_mapping(address, size, path.c_str());
     }
   }
   ::close(descriptor);
@@ -37,7 +39,9 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
 }
 
 MappedFile::~MappedFile() {
-  if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+  if (bytes_.empty()) return;
+  detail::forget_mapping(bytes_.data());
+  ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
