@@ -1,5 +1,7 @@
 #include "actors/node_process.hpp"
 
+#include <unistd.h>
+
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -13,7 +15,9 @@
 #include "actors/process_identity.hpp"
 #include "actors/retrieval_actor.hpp"
 #include "actors/shard_host.hpp"
+#include "actors/stall_watch.hpp"
 #include "actors/watch_address.hpp"
+#include "base/bus_error.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/metrics.hpp"
@@ -73,6 +77,17 @@ NodeHello make_hello(const NodeOptions& options, const std::string& generation) 
   return hello;
 }
 
+/// A search thread that hangs cannot be joined: the process ends as it is, and its agent starts
+/// another one.
+[[noreturn]] void end_hung(const std::string& node) {
+  base::logger("actors")->critical(
+      "{}: the search thread hangs with requests waiting for {} s; ending this process", node,
+      std::chrono::duration_cast<std::chrono::seconds>(StallWatch::kLimit).count());
+  base::logger("actors")->flush();
+  constexpr int kHung = 70;
+  ::_exit(kHung);
+}
+
 }  // namespace
 
 void run_node(const NodeOptions& options, const base::StopSignal& stop) {
@@ -84,6 +99,7 @@ void run_node(const NodeOptions& options, const base::StopSignal& stop) {
   }
   check_watch_address(options.watch, options.insecure);
   if (!options.head.empty()) detail::parse_host_port(options.head, "--head");
+  base::explain_bus_errors();
   const auto manifest = check_snapshot(options);
   const auto where = head_address(options.colony, options.head);
   const auto log = base::logger("actors");
@@ -149,7 +165,9 @@ void run_node(const NodeOptions& options, const base::StopSignal& stop) {
   host = std::make_unique<ShardHost>(std::move(host_setup), metrics);
   building.unlock();
 
+  StallWatch stall;
   while (!stop.wait(100ms) && !failure.get()) {
+    if (stall.look(host->pulse(), std::chrono::steady_clock::now())) end_hung(hello.node);
   }
 
   watch.set_readiness({false, "draining"});

@@ -47,6 +47,11 @@ retriever_pool::QueryServerLoad ShardHost::load() const {
   return impl_->server ? impl_->server->load() : retriever_pool::QueryServerLoad{};
 }
 
+retriever_pool::SearchPulse ShardHost::pulse() const {
+  const std::lock_guard lock(impl_->mutex);
+  return impl_->server ? impl_->server->pulse() : retriever_pool::SearchPulse{};
+}
+
 void ShardHost::drain() {
   const std::lock_guard lock(impl_->mutex);
   if (impl_->server) impl_->server->drain();

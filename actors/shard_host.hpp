@@ -27,6 +27,7 @@ class ShardHost {
   ShardHost(ShardHostSetup setup, base::Metrics& metrics);
   ~ShardHost();  ///< Waits for the loading thread, closes the server.
   [[nodiscard]] retriever_pool::QueryServerLoad load() const;  ///< zeros until it serves
+  [[nodiscard]] retriever_pool::SearchPulse pulse() const;     ///< idle until it serves
   void drain();
 
  private:

@@ -1,5 +1,8 @@
 #include "retriever_pool/query_server.hpp"
 
+#include <pthread.h>
+#include <time.h>
+
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
@@ -91,6 +94,7 @@ struct QueryServer::Impl {
   // --- the socket's thread ---
 
   void socket_loop() {
+    ::pthread_setname_np(::pthread_self(), "socket");
     std::vector<zmq::pollitem_t> items = {{router.handle(), 0, ZMQ_POLLIN, 0},
                                           {nullptr, doorbell.descriptor(), ZMQ_POLLIN, 0}};
     while (true) {
@@ -220,12 +224,14 @@ struct QueryServer::Impl {
   // --- the search thread ---
 
   void search_loop() {
+    ::pthread_setname_np(::pthread_self(), "search");
     while (true) {
       AdmissionQueue::Batch batch;
       {
         std::unique_lock lock(mutex);
         work.wait(lock, [this] { return stopping || !queue.empty(); });
         batch = queue.take_batch(Clock::now());
+        searching = true;
         metrics.set_queue(queue.size());
         if (stopping) {
           lock.unlock();
@@ -237,6 +243,8 @@ struct QueryServer::Impl {
         }
       }
       serve(batch);
+      batches.fetch_add(1);
+      searching = false;
     }
   }
 
@@ -274,6 +282,23 @@ struct QueryServer::Impl {
     return {queue.size(), served.load(), refused.load()};
   }
 
+  // Also when the search thread hangs, wherever that is: a mutex that cannot be had is work.
+  [[nodiscard]] SearchPulse pulse() {
+    SearchPulse now;
+    now.batches = batches.load();
+    {
+      const std::unique_lock lock(mutex, std::try_to_lock);
+      now.busy = searching || !lock.owns_lock() || !queue.empty();
+    }
+    clockid_t clock{};
+    timespec used{};
+    if (::pthread_getcpuclockid(search_thread.native_handle(), &clock) == 0 &&
+        ::clock_gettime(clock, &used) == 0) {
+      now.cpu = std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
+    }
+    return now;
+  }
+
   std::string name;
   ServerMetrics metrics;
   ShardService service;
@@ -289,6 +314,8 @@ struct QueryServer::Impl {
   detail::Doorbell doorbell;
   std::atomic<bool> draining = false, closing = false;
   std::atomic<std::int64_t> served = 0, refused = 0;
+  std::atomic<bool> searching = false;
+  std::atomic<std::int64_t> batches = 0;
 
   zmq::context_t context;
   detail::PeerGate gate;
@@ -304,6 +331,7 @@ QueryServer::QueryServer(const QueryServerOptions& options,
 QueryServer::~QueryServer() = default;
 std::string QueryServer::endpoint() const { return impl_->bound; }
 QueryServerLoad QueryServer::load() const { return impl_->load(); }
+SearchPulse QueryServer::pulse() const { return impl_->pulse(); }
 void QueryServer::drain() { impl_->draining = true; }
 
 }  // namespace rookery::retriever_pool

@@ -40,6 +40,13 @@ struct QueryServerLoad {
   std::int64_t queue = 0, served = 0, refused = 0;  ///< requests: waiting, answered, not answered
 };
 
+/// Whether the search thread gets on with its work: what a watchdog compares from time to time.
+struct SearchPulse {
+  bool busy = false;              ///< a batch is searched, or requests wait
+  std::int64_t batches = 0;       ///< done so far
+  std::chrono::nanoseconds cpu{0};  ///< that the search thread has used
+};
+
 /// Serves one shard over a ROUTER socket, from threads of its own. Requests of different clients
 /// that wait together are merged into one scan. Whatever a peer sends is checked and answered (law
 /// 5). One thread owns the socket, one takes batches from the queue, `threads` - 1 more help it
@@ -55,6 +62,7 @@ class QueryServer {
   ~QueryServer();  ///< Answers what is queued with "unavailable", closes the socket, joins.
   [[nodiscard]] std::string endpoint() const;
   [[nodiscard]] QueryServerLoad load() const;
+  [[nodiscard]] SearchPulse pulse() const;
   /// New requests are refused with "draining" from now on; queued ones are still answered.
   void drain();
 
