@@ -32,8 +32,14 @@ Link::Link(zmq::context_t& context, const std::string& endpoint, const CurveClie
       monitor_(context, zmq::socket_type::pair) {
   configure(socket_, {0, 64, wire::kAnswerBytesMax + 4096});
   socket_.set(zmq::sockopt::immediate, true);
-  socket_.set(zmq::sockopt::reconnect_ivl, 20);
-  socket_.set(zmq::sockopt::reconnect_ivl_max, 1000);
+  // A server that takes connections and drops them again is connected to about 5 times a second.
+  socket_.set(zmq::sockopt::reconnect_ivl, 200);
+  socket_.set(zmq::sockopt::reconnect_ivl_max, 2000);
+  // A damaged stream can leave either side waiting for the rest of a frame that never comes: what
+  // answers no heartbeat is connected to afresh.
+  socket_.set(zmq::sockopt::heartbeat_ivl, 500);
+  socket_.set(zmq::sockopt::heartbeat_timeout, 1500);
+  socket_.set(zmq::sockopt::handshake_ivl, 3000);
   const std::string name = monitor_name();
   if (zmq_socket_monitor(socket_.handle(), name.c_str(), kEvents) != 0) throw zmq::error_t();
   use_keys(socket_, keys);
