@@ -24,6 +24,7 @@ void add_commands(CLI::App& app) {
   add_train_command(app);
   add_eval_command(app);
   add_bench_command(app);
+  add_chaos_command(app);
   add_config_command(app);
   add_head_command(app);
   add_agent_command(app);
