@@ -42,8 +42,8 @@ struct QueryServerLoad {
 
 /// Whether the search thread gets on with its work: what a watchdog compares from time to time.
 struct SearchPulse {
-  bool busy = false;              ///< a batch is searched, or requests wait
-  std::int64_t batches = 0;       ///< done so far
+  bool busy = false;                ///< a batch is searched, or requests wait
+  std::int64_t batches = 0;         ///< done so far
   std::chrono::nanoseconds cpu{0};  ///< that the search thread has used
 };
 
