@@ -3,9 +3,14 @@
 #include <prometheus/gauge.h>
 #include <prometheus/registry.h>
 
+#include <charconv>
+#include <chrono>
 #include <map>
 #include <string>
 #include <utility>
+
+#include "actors/dashboard_pages.hpp"
+#include "base/process_metrics.hpp"
 
 namespace rookery::actors {
 
@@ -66,12 +71,37 @@ class ColonyGauges {
   prometheus::Family<prometheus::Gauge>& replicas_;
 };
 
+/// The number of `name=…` in a query string; `fallback` where there is none.
+std::int64_t number_of(const std::string& query, const std::string& name, std::int64_t fallback) {
+  for (std::size_t at = 0; at < query.size();) {
+    const auto end = std::min(query.find('&', at), query.size());
+    const auto part = std::string_view(query).substr(at, end - at);
+    at = end + 1;
+    if (!part.starts_with(name + "=")) continue;
+    const auto text = part.substr(name.size() + 1);
+    std::int64_t number = 0;
+    const auto [stopped, code] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (code == std::errc() && stopped == text.data() + text.size() && number >= 0) return number;
+  }
+  return fallback;
+}
+
+std::int64_t wall_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
 }  // namespace
 
-base::HttpHandler make_admin_pages(std::shared_ptr<StatusBoard> board, base::Metrics& metrics) {
+base::HttpHandler make_admin_pages(std::shared_ptr<StatusBoard> board,
+                                   std::shared_ptr<const ColonyObserver> observer,
+                                   base::Metrics& metrics) {
   auto gauges = std::make_shared<ColonyGauges>(board->view().colony, metrics.registry());
-  return [board = std::move(board), gauges = std::move(gauges), &metrics](
-             const base::HttpRequest& request, base::HttpReply& reply) {
+  auto process = std::make_shared<base::ProcessMetrics>(metrics, "head");
+  return [board = std::move(board), observer = std::move(observer), gauges = std::move(gauges),
+          process = std::move(process),
+          &metrics](const base::HttpRequest& request, base::HttpReply& reply) {
     constexpr auto kText = "text/plain; charset=utf-8";
     constexpr auto kJson = "application/json";
     if (request.method != "GET") {
@@ -84,14 +114,23 @@ base::HttpHandler make_admin_pages(std::shared_ptr<StatusBoard> board, base::Met
                     ready ? "every shard is served\n" : "not every shard is served yet\n");
     } else if (request.path == "/metrics") {
       gauges->update(board->view());
+      process->update();
       reply.respond(200, "text/plain; version=0.0.4; charset=utf-8", metrics.text());
     } else if (request.path == "/v1/view") {
       reply.respond(200, kJson, board->view_json());
     } else if (request.path == "/v1/status") {
       reply.respond(200, kJson, board->status_json());
-    } else {
+    } else if (request.path == "/v1/history") {
+      // Never more than the ring holds; what was seen before `after` is not sent again.
+      reply.respond(200, kJson,
+                    observer->history().json(number_of(request.query, "seconds", 3600),
+                                             number_of(request.query, "after", 0), wall_ms()));
+    } else if (request.path == "/v1/events") {
+      reply.respond(200, kJson, observer->events().json(number_of(request.query, "after", 0)));
+    } else if (!answer_dashboard(request, reply)) {
       reply.respond(404, kText,
-                    "no such page; there are /healthz, /readyz, /metrics, /v1/view, /v1/status\n");
+                    "no such page; there are /, /healthz, /readyz, /metrics, /v1/view, /v1/status, "
+                    "/v1/history, /v1/events\n");
     }
   };
 }

@@ -29,6 +29,13 @@ MemberStatus member_from(const Json& json) {
   json.at("crash_loop").get_to(member.crash_loop);
   json.at("exit_code").get_to(member.exit_code);
   json.at("reason").get_to(member.reason);
+  member.index = json.value("index", "");
+  member.agent = json.value("agent", "");
+  member.drained = json.value("drained", false);
+  member.queue_wait_us = json.value("queue_wait_us", std::int64_t{0});
+  member.p50_us = json.value("p50_us", std::int64_t{0});
+  member.p99_us = json.value("p99_us", std::int64_t{0});
+  member.http = json.value("http", "");
   return member;
 }
 
@@ -40,7 +47,35 @@ AgentStatus agent_from(const Json& json) {
   json.at("cores").get_to(agent.cores);
   json.at("slots").get_to(agent.slots);
   json.at("connected").get_to(agent.connected);
+  agent.drained = json.value("drained", false);
+  agent.http = json.value("http", "");
   return agent;
+}
+
+GenerationStatus generation_from(const Json& json) {
+  GenerationStatus generation;
+  json.at("index").get_to(generation.index);
+  json.at("generation").get_to(generation.generation);
+  json.at("role").get_to(generation.role);
+  json.at("shards").get_to(generation.shards);
+  json.at("replicas").get_to(generation.replicas);
+  generation.kind = json.value("kind", "");
+  generation.complete = json.value("complete", false);
+  return generation;
+}
+
+OperationStatus operation_from(const Json& json) {
+  OperationStatus operation;
+  json.at("id").get_to(operation.id);
+  json.at("action").get_to(operation.action);
+  json.at("state").get_to(operation.state);
+  operation.index = json.value("index", "");
+  operation.node = json.value("node", "");
+  operation.agent = json.value("agent", "");
+  operation.step = json.value("step", 0);
+  operation.of = json.value("of", 0);
+  operation.text = json.value("text", "");
+  return operation;
 }
 
 }  // namespace
@@ -64,6 +99,12 @@ ColonyStatus ColonyStatus::from_json(const std::string& text, const std::string&
     json.at("complete").get_to(status.complete);
     for (const auto& member : json.at("members")) status.members.push_back(member_from(member));
     for (const auto& agent : json.at("agents")) status.agents.push_back(agent_from(agent));
+    for (const auto& generation : json.value("generations", Json::array())) {
+      status.generations.push_back(generation_from(generation));
+    }
+    for (const auto& operation : json.value("operations", Json::array())) {
+      status.operations.push_back(operation_from(operation));
+    }
     status.json = text;
     return status;
   } catch (const Json::exception& error) {

@@ -18,6 +18,27 @@ struct MemberStatus {
   bool crash_loop = false;
   std::int32_t exit_code = 0;  ///< of its last end, or 128 + signal
   std::string reason;          ///< last words before its last end
+  std::string index = {}, agent = {};
+  bool drained = false;
+  std::int64_t queue_wait_us = 0;       ///< p95 of late
+  std::int64_t p50_us = 0, p99_us = 0;  ///< of late, from arrival to reply; 0: nobody asked
+  std::string http = {};                ///< its own pages, "127.0.0.1:40123"
+};
+
+/// One generation of one index.
+struct GenerationStatus {
+  std::string index, generation, role;  ///< role: "live", "preparing", "retired"
+  std::int32_t shards = 0, replicas = 0;
+  std::string kind = {};
+  bool complete = false;
+};
+
+/// A change that takes its time.
+struct OperationStatus {
+  std::int64_t id = 0;
+  std::string action, index, node, agent, state;
+  std::int32_t step = 0, of = 0;
+  std::string text;
 };
 
 struct AgentStatus {
@@ -25,6 +46,8 @@ struct AgentStatus {
   std::int64_t pid = 0;
   std::int32_t cores = 0, slots = 0;
   bool connected = false;
+  bool drained = false;
+  std::string http = {};
 };
 
 /// The head's `/v1/status`, read back.
@@ -38,6 +61,8 @@ struct ColonyStatus {
   bool complete = false;              ///< every wanted replica is ready
   std::vector<MemberStatus> members;  ///< by shard, then replica
   std::vector<AgentStatus> agents;
+  std::vector<GenerationStatus> generations = {};
+  std::vector<OperationStatus> operations = {};
   std::string json;  ///< as it came
 
   /// Throws `UserError` naming `where` for text that is no status.

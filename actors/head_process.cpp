@@ -55,6 +55,18 @@ std::string write_filter(const ColonyFolder& folder, const retriever_pool::Passa
   return file.string();
 }
 
+/// Lets the pages remember what the board says now.
+void observe(ColonyObserver& observer, const StatusBoard& board) {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  try {
+    observer.observe(board.status_json(),
+                     std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
+  } catch (const base::UserError& error) {
+    // What people see must not end the colony.
+    base::logger("actors")->warn("head: {}", error.what());
+  }
+}
+
 /// The port behind the last colon, 0 when there is none.
 int port_of(const std::string& address) {
   const auto colon = address.rfind(':');
@@ -152,11 +164,12 @@ void run_head(const HeadOptions& options, const base::StopSignal& stop) {
                        wanted.replicas, describe(options, manifest), snapshot}};
   const auto board = std::make_shared<StatusBoard>();
   board->update(Membership(view, {}, std::chrono::steady_clock::now()));
+  const auto observer = std::make_shared<ColonyObserver>();
   base::Metrics metrics;
   const auto http = open_port(pool.http_port, port_of(last.http), [&](int port) {
     base::HttpServerOptions server;
     server.listen = pool.listen + ":" + std::to_string(port);
-    return std::make_unique<base::HttpServer>(server, make_admin_pages(board, metrics));
+    return std::make_unique<base::HttpServer>(server, make_admin_pages(board, observer, metrics));
   });
 
   detail::SystemConfig config;
@@ -230,8 +243,7 @@ void run_head(const HeadOptions& options, const base::StopSignal& stop) {
   log->info("head: colony {} term {} · control {}:{} · routing {} · http://{}", options.colony,
             wanted.term, pool.listen, control, views->endpoint(), http->address());
 
-  while (!stop.wait(1s)) {
-  }
+  while (!stop.wait(1s)) observe(*observer, *board);
   system.middleman().unpublish(registry, control);
   stop_actors();
 }
