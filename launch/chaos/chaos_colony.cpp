@@ -154,7 +154,7 @@ std::string ChaosColony::logs() const {
   std::error_code ignored;
   for (const auto& file : std::filesystem::directory_iterator(folder() / "logs", ignored)) {
     const auto content = base::read_file(file.path());
-    const std::size_t from = content.size() > 1500 ? content.size() - 1500 : 0;
+    const std::size_t from = content.size() > 500 ? content.size() - 500 : 0;
     text += "== " + file.path().filename().string() + "\n" + content.substr(from);
   }
   return text;

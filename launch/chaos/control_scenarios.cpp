@@ -27,8 +27,9 @@ void control_partition(ScenarioRoom& room, ScenarioReport& report) {
   const bool complete = room.wait_until(
       [&] {
         const auto now = trial.colony().status();
-        return now.complete && std::all_of(now.members.begin(), now.members.end(),
-                                           [](const auto& member) { return member.in_contact; });
+        return now.complete && now.agents.size() == 1 && now.agents[0].connected &&
+               std::all_of(now.members.begin(), now.members.end(),
+                           [](const auto& member) { return member.in_contact; });
       },
       30);
   const double seconds = trial.now() - healed;
@@ -37,7 +38,7 @@ void control_partition(ScenarioRoom& room, ScenarioReport& report) {
   report.at_least("complete and in contact again", complete ? 1 : 0, 1);
   report.timing("until then", seconds, 10, "s");
   report.notes.push_back(std::to_string(out_of_contact) +
-                         " of 4 members were shown as out of contact");
+                         " of 4 members were shown as out of contact at the end of the cut");
   // Now the data plane alone: the head sees healthy nodes that nobody reaches.
   for (std::size_t client = 0; client < 2; ++client) trial.mirror(client).set_all(cut);
   room.rest(room.brief ? 1.5 : 5);

@@ -8,7 +8,7 @@
 namespace rookery::launch {
 namespace {
 
-constexpr double kWarmUp = 1.0;
+constexpr double kWarmUp = 1.0, kWarmUpBrief = 0.4;
 constexpr double kSettle = 0.3;
 
 }  // namespace
@@ -51,7 +51,7 @@ Trial::~Trial() {
 }
 
 void Trial::measure_healthy(double seconds) {
-  room_.rest(kWarmUp);
+  room_.rest(room_.brief ? kWarmUpBrief : kWarmUp);
   healthy_from_ = now();
   room_.rest(seconds);
   healthy_to_ = now();
