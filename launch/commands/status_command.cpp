@@ -4,18 +4,18 @@
 #include <nlohmann/json.hpp>
 
 #include <chrono>
-#include <cstdint>
 #include <cstdio>
-#include <map>
 #include <memory>
 #include <string>
 
 #include "actors/colony_folder.hpp"
 #include "actors/colony_status.hpp"
 #include "base/atomic_file.hpp"
+#include "base/error.hpp"
 #include "base/progress.hpp"
 #include "base/stop_signal.hpp"
 #include "launch/commands.hpp"
+#include "launch/status_table.hpp"
 
 namespace rookery::launch {
 
@@ -26,72 +26,29 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto kAnswerTimeout = 5s;
 
-/// Requests served by each process at the last look, for rates.
-class ServedRates {
- public:
-  /// Requests a second since the last look; negative at the first one.
-  double update(const actors::MemberStatus& member, Clock::time_point now) {
-    auto& last = last_[member.pid];
-    const double seconds = std::chrono::duration<double>(now - last.at).count();
-    const double rate =
-        last.known && seconds > 0 ? static_cast<double>(member.served - last.served) / seconds : -1;
-    last = {true, member.served, now};
-    return rate;
-  }
-
- private:
-  struct Look {
-    bool known = false;
-    std::int64_t served = 0;
-    Clock::time_point at;
-  };
-  std::map<std::int64_t, Look> last_;
-};
-
-void print_status(const actors::ColonyStatus& status, ServedRates& rates) {
-  const auto now = Clock::now();
-  std::string kinds = status.kind;
-  for (const std::string& kind : status.kinds) {
-    if (kind != status.kind) kinds += ", " + kind;
-  }
-  std::printf("%s · %s · term %llu · view %llu · %s\n", status.colony.c_str(), kinds.c_str(),
-              static_cast<unsigned long long>(status.term),
-              static_cast<unsigned long long>(status.epoch),
-              status.complete ? "complete" : "not complete");
-  std::printf("%-6s %-8s %-10s %-9s %-13s %6s %9s %7s %8s %8s\n", "shard", "replica", "node",
-              "state", "generation", "queue", "served", "q/s", "pid", "restarts");
-  for (const auto& member : status.members) {
-    const bool away = member.state == "ready" && !member.in_contact;
-    const std::string state = member.crash_loop ? "crashing" : away ? "lost" : member.state;
-    const double rate = rates.update(member, now);
-    const std::string rate_text = rate < 0 ? "-" : std::to_string(static_cast<int>(rate + 0.5));
-    std::printf("%-6d %-8d %-10s %-9s %-13s %6lld %9lld %7s %8s %8d\n", member.shard,
-                member.replica, member.node.c_str(), state.c_str(),
-                member.generation.empty() ? "-" : member.generation.c_str(),
-                static_cast<long long>(member.queue), static_cast<long long>(member.served),
-                rate_text.c_str(), member.pid == 0 ? "-" : std::to_string(member.pid).c_str(),
-                member.restarts);
-  }
-  for (const auto& member : status.members) {
-    if (member.state == "ready" || member.reason.empty()) continue;
-    std::printf("%s ended with code %d: %s\n", member.node.c_str(), member.exit_code,
-                member.reason.c_str());
-  }
-  for (const auto& agent : status.agents) {
-    if (!agent.connected) std::printf("agent %s is not connected\n", agent.agent.c_str());
-  }
-  if (status.agents.empty()) std::printf("no agent has come yet\n");
-}
-
+/// Prints the colony once a second until Ctrl-C. A head that is silent does not end it: the last
+/// word of the head stays, with its age.
 void watch(const actors::ColonyFolder& folder) {
   const base::StopSignal stop;
   const bool redraw = base::decorated(STDOUT_FILENO);
   ServedRates rates;
+  // The first look fails as any command does.
+  auto status = actors::fetch_status(folder.running_head().http, kAnswerTimeout);
+  auto heard = Clock::now();
+  rates.look(status, heard);
+  StatusTableOptions options{redraw, 0};
   do {
-    // Looked up each time: a new head may have another port.
-    const auto status = actors::fetch_status(folder.running_head().http, kAnswerTimeout);
-    if (redraw) std::printf("\033[H\033[2J");
-    print_status(status, rates);
+    try {
+      // Looked up each time: a new head may have another port.
+      status = actors::fetch_status(folder.running_head().http, kAnswerTimeout);
+      heard = Clock::now();
+      rates.look(status, heard);
+      options.silent_seconds = 0;
+    } catch (const base::UserError&) {
+      options.silent_seconds = std::chrono::duration<double>(Clock::now() - heard).count();
+    }
+    std::printf("%s%s", redraw ? "\033[H\033[2J" : "",
+                status_table(status, rates, options).c_str());
     std::fflush(stdout);
   } while (!stop.wait(1s));
 }
@@ -117,8 +74,8 @@ void add_status_command(CLI::App& app) {
       return;
     }
     const auto status = actors::fetch_status(folder.running_head().http, kAnswerTimeout);
-    ServedRates rates;
-    print_status(status, rates);
+    std::printf("%s",
+                status_table(status, ServedRates(), {base::decorated(STDOUT_FILENO), 0}).c_str());
     if (!options->json.empty()) {
       base::write_file_atomically(options->json, nlohmann::json::parse(status.json).dump(2) + "\n");
     }
