@@ -1,8 +1,10 @@
 #include "retriever_pool/documents.hpp"
 
+#include <cmath>
 #include <stdexcept>
 #include <string>
 
+#include "index_tools/vector_math.hpp"
 namespace rookery::retriever_pool {
 namespace {
 
@@ -12,15 +14,22 @@ std::int64_t row_of(const index_tools::SnapshotShard& shard, const Hit& hit) {
   return *row;
 }
 
+void round_to_half(Document& document) {
+  for (float& value : document.vector) {
+    value = index_tools::from_half(index_tools::to_half(value));
+    if (!std::isfinite(value)) {
+      throw RetrievalError(RetrievalFault::kInvalid,
+                           "passage " + std::to_string(document.id) +
+                               ": its vector has an element beyond 65,504, which float16 cannot "
+                               "hold; ask for float32");
+    }
+  }
+}
+
 }  // namespace
 
-Document make_document(const index_tools::SnapshotShard& shard, const Hit& hit,
-                       const DocumentFields& fields) {
-  Document document;
-  document.id = hit.id;
-  document.score = hit.score;
-  if (!fields.passages && !fields.vectors && shard.values().empty()) return document;
-  const std::int64_t row = row_of(shard, hit);
+void fill_document(const index_tools::SnapshotShard& shard, std::int64_t row,
+                   const DocumentFields& fields, Document& document) {
   if (!shard.values().empty()) document.value = shard.values()[static_cast<std::size_t>(row)];
   if (fields.passages) {
     const index_tools::PassageView passage = shard.passage(row);
@@ -31,7 +40,19 @@ Document make_document(const index_tools::SnapshotShard& shard, const Hit& hit,
   if (fields.vectors) {
     document.vector.resize(static_cast<std::size_t>(shard.dimension()));
     if (!document.vector.empty()) index_tools::copy_vector(shard, row, document.vector);
+    if (fields.float16 && shard.vector_type() != index_tools::VectorType::kFloat16) {
+      round_to_half(document);
+    }
   }
+}
+
+Document make_document(const index_tools::SnapshotShard& shard, const Hit& hit,
+                       const DocumentFields& fields) {
+  Document document;
+  document.id = hit.id;
+  document.score = hit.score;
+  if (!fields.passages && !fields.vectors && shard.values().empty()) return document;
+  fill_document(shard, row_of(shard, hit), fields, document);
   return document;
 }
 
@@ -39,7 +60,7 @@ std::int64_t document_bytes(const index_tools::SnapshotShard& shard, const Hit& 
                             const DocumentFields& fields) {
   std::int64_t bytes = std::int64_t{sizeof(Hit)};
   if (!shard.values().empty()) bytes += 4;
-  if (fields.vectors) bytes += std::int64_t{shard.dimension()} * 4;
+  if (fields.vectors) bytes += std::int64_t{shard.dimension()} * (fields.float16 ? 2 : 4);
   if (fields.passages) {
     const index_tools::PassageView passage = shard.passage(row_of(shard, hit));
     bytes += std::ssize(passage.source_id) + std::ssize(passage.title) + std::ssize(passage.text);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/checksum.hpp"
 #include "base/error.hpp"
 #include "retriever_pool/documents.hpp"
 #include "retriever_pool/hit_merge.hpp"
@@ -59,7 +60,8 @@ class EmbeddedPool final : public Retriever {
     }
     answer.rows.resize(found.front().size());
     std::vector<std::span<const Hit>> sources(found.size());
-    const DocumentFields fields{request.want_passages, request.want_vectors};
+    const DocumentFields fields{request.want_passages, request.want_vectors,
+                                request.float16_vectors};
     const std::int32_t k = request.ids.empty() ? request.k : 1;
     for (std::size_t row = 0; row < answer.rows.size(); ++row) {
       for (std::size_t s = 0; s < found.size(); ++s) sources[s] = found[s][row];
@@ -100,6 +102,17 @@ class EmbeddedPool final : public Retriever {
   IndexDescription index_;
 };
 
+/// Names come with it, so that a shard's file cannot stand for another's.
+std::string files_digest(const index_tools::Manifest& manifest) {
+  std::string list;
+  for (const auto& shard : manifest.shards) {
+    for (const auto& file : shard.files) {
+      list += file.path + ' ' + std::to_string(file.bytes) + ' ' + file.sha256 + '\n';
+    }
+  }
+  return base::sha256_hex(std::as_bytes(std::span(list)));
+}
+
 }  // namespace
 
 std::unique_ptr<Retriever> make_embedded_pool(
@@ -121,6 +134,7 @@ IndexDescription describe_index(const index_tools::Manifest& manifest) {
   index.shards = static_cast<std::int32_t>(manifest.shards.size());
   index.passages = manifest.passages;
   index.sources = manifest.sources;
+  index.files_digest = files_digest(manifest);
   for (const IndexKind kind : index_tools::index_kinds()) {
     const bool everywhere =
         std::all_of(manifest.shards.begin(), manifest.shards.end(), [&](const auto& shard) {

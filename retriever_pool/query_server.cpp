@@ -3,8 +3,10 @@
 #include <pthread.h>
 #include <time.h>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -13,12 +15,15 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/trace.hpp"
 #include "retriever_pool/admission_queue.hpp"
 #include "retriever_pool/detail/peer_gate.hpp"
 #include "retriever_pool/detail/sockets.hpp"
+#include "retriever_pool/query_sample.hpp"
 #include "retriever_pool/server_metrics.hpp"
 #include "retriever_pool/shard_indexes.hpp"
 #include "retriever_pool/shard_service.hpp"
+#include "retriever_pool/wait_percentile.hpp"
 #include "retriever_pool/wire_bodies.hpp"
 
 namespace rookery::retriever_pool {
@@ -28,10 +33,19 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::microseconds kRemainingMax = std::chrono::hours(1);
 constexpr int kReceiveBurst = 64;  // messages between two looks at the outbox
-constexpr int kLingerMs = 250;     // for answers that are on their way when the server stops
+// Waking another thread takes some tens of microseconds; answers to others wait for so long.
+constexpr std::chrono::microseconds kShortSearch{200};
+constexpr int kLingerMs = 250;  // for answers that are on their way when the server stops
 
 AdmissionLimits limits_of(const QueryServerOptions& options) {
-  return {options.queue_requests_max, options.queue_bytes_max, options.batch_queries_max};
+  for (const double share : options.priority_shares) {
+    if (!(share > 0 && share <= 1)) {
+      throw base::UserError("priority_shares: expected numbers in (0, 1], got " +
+                            std::to_string(share));
+    }
+  }
+  return {options.queue_requests_max, options.queue_bytes_max, options.batch_queries_max,
+          options.priority_shares, options.batch_window};
 }
 
 ServiceIdentity identity_of(const QueryServerOptions& options, std::string generation) {
@@ -56,10 +70,11 @@ struct QueryServer::Impl {
        const std::shared_ptr<const index_tools::SnapshotShard>& shard, std::string generation,
        base::Metrics& registry)
       : name("shard " + std::to_string(shard->shard())),
-        metrics(registry, shard->shard()),
+        metrics(registry, shard->shard(), generation),
         service(open_indexes(options, shard), options.metric,
                 identity_of(options, std::move(generation))),
         queue(limits_of(options)),
+        trace(options.trace),
         gate(context, options.keys, &registry, "shard " + std::to_string(shard->shard())),
         router(context, zmq::socket_type::router) {
     detail::configure(router, {kLingerMs, 256, wire::kQueryBytesMax + 4096});
@@ -103,6 +118,7 @@ struct QueryServer::Impl {
       const bool last = closing;
       for (int i = 0; i < kReceiveBurst && receive_one(); ++i) {
       }
+      search_what_came();
       send_outbox();
       if (last) break;
     }
@@ -116,6 +132,9 @@ struct QueryServer::Impl {
     PendingRequest request;
     request.client = frames[0].to_string();
     request.arrived = Clock::now();
+    std::int64_t bytes = 0;
+    for (std::size_t i = 1; i < frames.size(); ++i) bytes += std::ssize(frames[i]);
+    metrics.received(bytes);
     try {
       if (frames.size() < 2) {
         throw wire::WireError(wire::ErrorCode::kMalformed, "expected two frames, header and body");
@@ -146,34 +165,60 @@ struct QueryServer::Impl {
         }
         service.check_target(request.header);
         request.body = wire::decode_query(body);
-        service.check_query(request.body);
+        request.cost_class = service.check_query(request.body);
         return admit(request);
       case wire::Type::kPing:
         return admit(request);
       case wire::Type::kCancel: {
         const std::lock_guard lock(mutex);
-        if (queue.cancel(request.client, request.header.request)) metrics.set_queue(queue.size());
+        if (!queue.cancel(request.client, request.header.request)) return;
+        metrics.cancelled();
+        metrics.set_queue(queue.size());
         return;
       }
+      case wire::Type::kSampleRequest:
+        service.check_target(request.header);
+        return send(service.sample_reply(request, wire::decode_sample_request(body), sample));
       default:
         throw wire::WireError(wire::ErrorCode::kMalformed,
-                              "expected a query, a ping or a cancel, got another type");
+                              "expected a query, a ping, a cancel or a request for a sample, got "
+                              "another type");
     }
   }
 
-  void admit(const PendingRequest& request) {
-    std::optional<Refusal> refusal;
+  void admit(PendingRequest& request) {
+    const std::lock_guard lock(mutex);
+    if (stopping) return refuse(request, stopped());
+    if (const auto refusal = queue.admit(std::move(request), request.arrived)) {
+      return refuse(request, *refusal);  // NOLINT(bugprone-use-after-move): it is left whole
+    }
+    metrics.set_queue(queue.size());
+    news = true;
+  }
+
+  // A search that is over sooner than another thread would be awake is done here, when nobody else
+  // searches.
+  void search_what_came() {
+    if (!news) return;
+    news = false;
+    AdmissionQueue::Batch batch;
     {
       const std::lock_guard lock(mutex);
-      if (stopping) {
-        refusal = stopped();
-      } else {
-        refusal = queue.admit(request, request.arrived);
-        metrics.set_queue(queue.size());
+      const auto now = Clock::now();
+      const auto at = queue.next_batch_at(now);
+      const auto cost = queue.expected_search();
+      if (!at || *at > now || !cost || *cost > kShortSearch || searching || stopping) {
+        work.notify_one();
+        return;
       }
+      batch = queue.take_batch(now);
+      metrics.set_queue(queue.size());
+      searching = true;
     }
-    if (refusal) return refuse(request, *refusal);
-    work.notify_one();
+    serve(batch, [this](const ServiceReply& reply) { send(reply); });
+    const std::lock_guard lock(mutex);
+    searching = false;
+    if (!queue.empty() || stopping) work.notify_one();
   }
 
   void send_outbox() {
@@ -195,6 +240,7 @@ struct QueryServer::Impl {
       }
       router.send(zmq::buffer(reply.header), zmq::send_flags::sndmore);
       router.send(zmq::buffer(reply.body), zmq::send_flags::none);
+      metrics.sent(std::ssize(reply.header) + std::ssize(reply.body));
     } catch (const zmq::error_t& error) {
       metrics.undelivered();  // the client is gone: it asks another replica
       if (error.num() != EHOSTUNREACH) logger->warn("{}: answer not sent: {}", name, error.what());
@@ -209,11 +255,11 @@ struct QueryServer::Impl {
   // From any thread.
   void refuse(const PendingRequest& request, const Refusal& refusal) {
     refused.fetch_add(1);
-    metrics.refused(refusal.code);
-    reply(service.error_reply(request, refusal));
+    metrics.refused(refusal.code, request.priority());
+    post(service.error_reply(request, refusal));
   }
 
-  void reply(ServiceReply reply) {
+  void post(ServiceReply reply) {
     {
       const std::lock_guard lock(outbox_mutex);
       outbox.push_back(std::move(reply));
@@ -229,9 +275,8 @@ struct QueryServer::Impl {
       AdmissionQueue::Batch batch;
       {
         std::unique_lock lock(mutex);
-        work.wait(lock, [this] { return stopping || !queue.empty(); });
+        wait_for_batch(lock);
         batch = queue.take_batch(Clock::now());
-        searching = true;
         metrics.set_queue(queue.size());
         if (stopping) {
           lock.unlock();
@@ -241,45 +286,86 @@ struct QueryServer::Impl {
           if (batch.requests.empty()) return;
           continue;
         }
+        searching = true;
       }
-      serve(batch);
-      batches.fetch_add(1);
+      serve(batch, [this](ServiceReply reply) { post(std::move(reply)); });
+      const std::lock_guard lock(mutex);
       searching = false;
     }
   }
 
-  void serve(const AdmissionQueue::Batch& batch) {
+  // Until a batch should begin, or the server stops; never while the socket's thread searches.
+  void wait_for_batch(std::unique_lock<std::mutex>& lock) {
+    while (true) {
+      if (searching) {
+        work.wait(lock);
+        continue;
+      }
+      if (stopping) return;
+      const auto at = queue.next_batch_at(Clock::now());
+      if (!at) {
+        work.wait(lock);
+      } else if (*at <= Clock::now()) {
+        return;
+      } else {
+        work.wait_until(lock, *at);
+      }
+    }
+  }
+
+  // --- whichever thread searches ---
+
+  void serve(const AdmissionQueue::Batch& batch, const std::function<void(ServiceReply)>& deliver) {
     for (const PendingRequest& request : batch.expired) {
       refuse(request, {wire::ErrorCode::kDeadline, "the deadline passed in the queue",
                        std::chrono::milliseconds{0}});
     }
-    if (batch.requests.empty()) return;
-    const auto begin = Clock::now();
-    for (const PendingRequest& request : batch.requests) {
-      metrics.queue_wait(begin - request.arrived);
-    }
-    ServiceResult result = service.serve(batch.requests, load());
-    const auto took = Clock::now() - begin;
-    if (!result.scans.empty()) {
-      for (const ServiceScan& scan : result.scans) metrics.scan(scan);
-      const std::lock_guard lock(mutex);
-      queue.record(std::chrono::duration_cast<std::chrono::microseconds>(took));
-    }
-    for (ServiceReply& r : result.replies) {
-      if (r.error) {
+    const auto scans = service.serve(batch.requests, counts(), [&](ServiceReply reply) {
+      if (reply.error) {
         refused.fetch_add(1);
-        metrics.refused(*r.error);
-      } else if (r.query) {
+        metrics.refused(*reply.error, reply.priority);
+      } else if (reply.query) {
         served.fetch_add(1);
         metrics.served();
       }
-      reply(std::move(r));
+      deliver(std::move(reply));
+    });
+    const auto end = Clock::now();
+    {
+      const std::lock_guard lock(mutex);
+      queue.finished(end);
+      for (const ServiceScan& scan : scans) {
+        queue.record(scan.cost_class, scan.queries, scan.took);
+        for (const auto wait : scan.waits) waits.add(wait, end);
+      }
     }
+    for (const ServiceScan& scan : scans) metrics.scan(scan);
+    for (const PendingRequest& request : batch.requests) sample.add(request.body);
+    if (trace != nullptr) write_trace(batch, scans);
+    batches.fetch_add(1);
+  }
+
+  void write_trace(const AdmissionQueue::Batch& batch, const std::vector<ServiceScan>& scans) {
+    for (const ServiceScan& scan : scans) {
+      trace->span("pool", "search " + scan.kind, scan.begin, scan.begin + scan.took, 0,
+                  name + ", " + std::to_string(scan.queries) + " queries");
+    }
+    if (scans.empty()) return;
+    for (const PendingRequest& request : batch.requests) {
+      if (request.queries() == 0) continue;
+      trace->span("pool", "queue", request.arrived, std::max(request.arrived, scans.front().begin),
+                  request.header.trace, name);
+    }
+  }
+
+  [[nodiscard]] QueryServerLoad counts() const {
+    const std::lock_guard lock(mutex);
+    return {queue.size(), served.load(), refused.load(), 0};
   }
 
   [[nodiscard]] QueryServerLoad load() const {
     const std::lock_guard lock(mutex);
-    return {queue.size(), served.load(), refused.load()};
+    return {queue.size(), served.load(), refused.load(), waits.p95(Clock::now()).count()};
   }
 
   // Also when the search thread hangs, wherever that is: a mutex that cannot be had is work.
@@ -304,17 +390,21 @@ struct QueryServer::Impl {
   ShardService service;
   std::shared_ptr<spdlog::logger> logger = base::logger("retriever_pool");
 
-  mutable std::mutex mutex;  // guards queue and stopping
+  mutable std::mutex mutex;  // guards queue, waits and stopping
   std::condition_variable work;
   AdmissionQueue queue;
+  WaitPercentile waits;
   bool stopping = false;
+  bool news = false;  // of the socket's thread: something was admitted
+  QuerySample sample;
+  base::Trace* trace;
 
   std::mutex outbox_mutex;
   std::vector<ServiceReply> outbox;
   detail::Doorbell doorbell;
   std::atomic<bool> draining = false, closing = false;
   std::atomic<std::int64_t> served = 0, refused = 0;
-  std::atomic<bool> searching = false;
+  std::atomic<bool> searching = false;  // by either thread; changed under `mutex`
   std::atomic<std::int64_t> batches = 0;
 
   zmq::context_t context;

@@ -38,6 +38,7 @@ struct QueryServerOptions {
 
 struct QueryServerLoad {
   std::int64_t queue = 0, served = 0, refused = 0;  ///< requests: waiting, answered, not answered
+  std::int64_t queue_wait_us = 0;  ///< 95th percentile of the last seconds' requests; 0: none came
 };
 
 /// Whether the search thread gets on with its work: what a watchdog compares from time to time.

@@ -106,6 +106,9 @@ struct IndexDescription {
   bool normalised = false;
   std::int32_t dimension = 0, shards = 0;
   std::int64_t passages = 0, sources = 0;
+  /// SHA-256 over the sizes and SHA-256 of all files, hex: a folder with the same is the same
+  /// generation. Empty: not known (a head of an older version).
+  std::string files_digest = {};
   std::vector<index_tools::IndexKind> kinds = {};  ///< that can be asked for, by rising number
   index_tools::IndexKind default_kind = index_tools::IndexKind::kExact;
 };

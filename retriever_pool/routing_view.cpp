@@ -101,6 +101,7 @@ Json index_json(const IndexDescription& index) {
   return {{"kinds", kinds_json(index.kinds)},
           {"default_kind", index_tools::to_string(index.default_kind)},
           {"generation", index.generation},
+          {"files_digest", index.files_digest},
           {"metric", index.metric},
           {"encoder_hash", index.encoder_hash},
           {"encoder_name", index.encoder_name},
@@ -126,6 +127,7 @@ IndexDescription read_index(const Json& json) {
   index.shards = number_of<std::int32_t>(json, "shards", 0, 65536);
   index.passages = count_of<std::int64_t>(json, "passages");
   index.sources = count_of<std::int64_t>(json, "sources");
+  if (json.contains("files_digest")) index.files_digest = text_of(json, "files_digest");
   read_kinds(json, index);
   return index;
 }

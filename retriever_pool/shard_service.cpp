@@ -1,6 +1,11 @@
 #include "retriever_pool/shard_service.hpp"
 
 #include <algorithm>
+#include <cstring>
+#include <numeric>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
 
 #include "retriever_pool/detail/sockets.hpp"
 #include "retriever_pool/documents.hpp"
@@ -41,6 +46,36 @@ Refusal refusal(wire::ErrorCode code, std::string text) {
   return {code, std::move(text), std::chrono::milliseconds{0}};
 }
 
+/// Numbers queries by their bytes. What is added must stay where it is.
+class DistinctQueries {
+ public:
+  /// The number of this query, and whether it is the first of its kind.
+  std::pair<std::size_t, bool> add(std::string_view bytes) {
+    const auto [found, fresh] = numbers_.try_emplace(bytes, numbers_.size());
+    return {found->second, fresh};
+  }
+  [[nodiscard]] std::size_t count() const { return numbers_.size(); }
+
+ private:
+  /// Vectors are long and seldom equal: a few of their bytes tell them apart, all are compared only
+  /// where these agree.
+  struct FewBytes {
+    std::size_t operator()(std::string_view bytes) const {
+      if (bytes.size() < 2 * kWord) return std::hash<std::string_view>{}(bytes);
+      std::size_t hash = bytes.size();
+      for (const std::size_t at : {std::size_t{0}, bytes.size() / 2, bytes.size() - kWord}) {
+        std::uint64_t word = 0;
+        std::memcpy(&word, bytes.data() + at, kWord);
+        hash = (hash ^ word) * 0x9E3779B97F4A7C15U;
+        hash ^= hash >> 32U;
+      }
+      return hash;
+    }
+    static constexpr std::size_t kWord = 8;
+  };
+  std::unordered_map<std::string_view, std::size_t, FewBytes> numbers_;
+};
+
 }  // namespace
 
 /// `members` index into the requests of one call of `serve`.
@@ -52,7 +87,9 @@ struct ShardService::Scan {
   std::int32_t k = 1;
   std::vector<std::size_t> members;
 
-  HitRows hits;  // of all members' queries, in their order
+  HitRows hits;                     // of all different queries
+  std::vector<std::size_t> places;  // in `hits`, of all members' queries in their order
+  Clock::time_point begin;
   std::optional<Refusal> failure;
   microseconds took{0};
 
@@ -85,7 +122,7 @@ void ShardService::check_target(const wire::Header& header) const {
   }
 }
 
-void ShardService::check_query(const wire::QueryBody& query) const {
+std::uint8_t ShardService::check_query(const wire::QueryBody& query) const {
   if (query.dimension != 0 && index_.dimension != 0 &&
       query.dimension != static_cast<std::uint32_t>(index_.dimension)) {
     throw wire::WireError(wire::ErrorCode::kInvalid,
@@ -94,6 +131,8 @@ void ShardService::check_query(const wire::QueryBody& query) const {
   }
   try {
     check_request(query.request(), index_);
+    if (!query.ids.empty()) return 0;
+    return static_cast<std::uint8_t>(indexes_->kind_for(query.kind, !query.texts.empty()));
   } catch (const RetrievalError& error) {
     throw wire::WireError(wire::ErrorCode::kInvalid, error.what());
   }
@@ -131,14 +170,25 @@ std::vector<ShardService::Scan> ShardService::plan(std::span<const PendingReques
       found->k = std::max(found->k, scan.k);
     }
   }
+  const auto priority = [&](const Scan& scan) {
+    Priority best = Priority::kPrefetch;
+    for (const std::size_t i : scan.members) best = std::min(best, requests[i].priority());
+    return best;
+  };
+  std::stable_sort(scans.begin(), scans.end(), [&](const Scan& a, const Scan& b) {
+    return std::pair(!a.look_up, priority(a)) < std::pair(!b.look_up, priority(b));
+  });
   return scans;
 }
 
-HitRows ShardService::search(std::span<const PendingRequest> requests, const Scan& scan) const {
+void ShardService::search(std::span<const PendingRequest> requests, Scan& scan) const {
   static const PassageFilter kNoFilter;
   if (scan.look_up) {
     const wire::QueryBody& query = requests[scan.members.front()].body;
-    return indexes_->look_up(query.ids, query.filter ? *query.filter : kNoFilter);
+    scan.hits = indexes_->look_up(query.ids, query.filter ? *query.filter : kNoFilter);
+    scan.places.resize(scan.hits.size());
+    std::iota(scan.places.begin(), scan.places.end(), std::size_t{0});
+    return;
   }
   SearchBatch batch;
   batch.k = scan.k;
@@ -147,17 +197,27 @@ HitRows ShardService::search(std::span<const PendingRequest> requests, const Sca
   batch.rows = scan.rows;
   std::vector<float> queries;
   std::vector<std::string> texts;
+  const auto width = static_cast<std::size_t>(index_.dimension);
+  DistinctQueries distinct;
   for (const std::size_t member : scan.members) {
-    const PendingRequest& request = requests[member];
-    queries.insert(queries.end(), request.body.queries.begin(), request.body.queries.end());
-    texts.insert(texts.end(), request.body.texts.begin(), request.body.texts.end());
-    batch.deadline = std::max(batch.deadline, request.deadline);
+    const wire::QueryBody& body = requests[member].body;
+    for (std::size_t at = 0; at < body.queries.size(); at += width) {
+      const std::span<const float> query = std::span(body.queries).subspan(at, width);
+      const auto [place, fresh] =
+          distinct.add({reinterpret_cast<const char*>(query.data()), query.size_bytes()});
+      if (fresh) queries.insert(queries.end(), query.begin(), query.end());
+      scan.places.push_back(place);
+    }
+    for (const std::string& text : body.texts) {
+      const auto [place, fresh] = distinct.add(text);
+      if (fresh) texts.push_back(text);
+      scan.places.push_back(place);
+    }
+    batch.deadline = std::max(batch.deadline, requests[member].deadline);
   }
   // Merging may exceed the limit of one request's batch, so the index is asked in pieces.
   const ShardIndex& index = indexes_->index(scan.kind);
-  const auto width = texts.empty() ? static_cast<std::size_t>(index_.dimension) : std::size_t{1};
-  const std::size_t total = texts.empty() ? queries.size() / width : texts.size();
-  HitRows hits;
+  const std::size_t total = distinct.count();
   for (std::size_t at = 0; at < total; at += static_cast<std::size_t>(kBatchMax)) {
     const std::size_t count = std::min(static_cast<std::size_t>(kBatchMax), total - at);
     SearchBatch part = batch;
@@ -166,71 +226,75 @@ HitRows ShardService::search(std::span<const PendingRequest> requests, const Sca
     } else {
       part.texts = std::span(texts).subspan(at, count);
     }
-    for (auto& row : index.search(part)) hits.push_back(std::move(row));
+    for (auto& row : index.search(part)) scan.hits.push_back(std::move(row));
   }
-  return hits;
 }
 
 void ShardService::run(std::span<const PendingRequest> requests, Scan& scan) const {
-  const auto begin = Clock::now();
   try {
-    scan.hits = search(requests, scan);
+    search(requests, scan);
   } catch (const RetrievalError& error) {
     scan.failure = refusal(code_of(error.fault()), error.what());
   } catch (const std::exception& error) {
     scan.failure = refusal(wire::ErrorCode::kInternal, error.what());
   }
-  scan.took = elapsed(begin, Clock::now());
+  scan.took = elapsed(scan.begin, Clock::now());
 }
 
-ServiceResult ShardService::serve(std::span<const PendingRequest> requests,
-                                  const QueryServerLoad& load) const {
-  const auto begin = Clock::now();
-  ServiceResult result;
-  result.replies.resize(requests.size());
-  for (std::size_t i = 0; i < requests.size(); ++i) {
-    if (requests[i].header.type != wire::Type::kPing) continue;
-    result.replies[i] = message(requests[i], wire::Type::kPong,
-                                wire::encode_pong({static_cast<std::uint64_t>(load.queue),
-                                                   static_cast<std::uint64_t>(load.served),
-                                                   static_cast<std::uint64_t>(load.refused)}));
+std::vector<ServiceScan> ShardService::serve(std::span<const PendingRequest> requests,
+                                             const QueryServerLoad& load,
+                                             const std::function<void(ServiceReply)>& reply) const {
+  for (const PendingRequest& request : requests) {
+    if (request.header.type != wire::Type::kPing) continue;
+    reply(message(request, wire::Type::kPong,
+                  wire::encode_pong({static_cast<std::uint64_t>(load.queue),
+                                     static_cast<std::uint64_t>(load.served),
+                                     static_cast<std::uint64_t>(load.refused)}),
+                  wire::Dtype::kFloat32));
   }
+  std::vector<ServiceScan> done;
   for (Scan& scan : plan(requests)) {
+    scan.begin = Clock::now();
     if (!scan.failure) run(requests, scan);
+    ServiceScan report;
     std::size_t next = 0;
     for (const std::size_t member : scan.members) {
       const PendingRequest& request = requests[member];
-      if (scan.failure) {
-        result.replies[member] = error_reply(request, *scan.failure);
-        continue;
-      }
-      const auto rows = std::span(scan.hits).subspan(next, request.body.batch);
+      reply(scan.failure ? error_reply(request, *scan.failure) : answer(request, scan, next));
       next += request.body.batch;
-      result.replies[member] = answer(request, rows, scan.took, begin);
+      report.waits.push_back(elapsed(request.arrived, scan.begin));
     }
-    const std::string kind = scan.look_up ? "look_up" : index_tools::to_string(scan.kind);
-    result.scans.push_back({kind, static_cast<std::int64_t>(next), scan.took});
+    report.kind = scan.look_up ? "look_up" : index_tools::to_string(scan.kind);
+    report.cost_class = scan.look_up ? 0 : static_cast<std::size_t>(scan.kind);
+    report.requests = std::ssize(scan.members);
+    report.queries = static_cast<std::int64_t>(next);
+    if (!scan.failure) report.repeated = std::ssize(scan.places) - std::ssize(scan.hits);
+    report.begin = scan.begin;
+    report.took = scan.took;
+    done.push_back(std::move(report));
   }
-  return result;
+  return done;
 }
 
-ServiceReply ShardService::answer(const PendingRequest& request,
-                                  std::span<const std::vector<Hit>> rows, microseconds search_time,
-                                  Clock::time_point begin) const {
+ServiceReply ShardService::answer(const PendingRequest& request, const Scan& scan,
+                                  std::size_t first) const {
   if (Clock::now() >= request.deadline) {
     return error_reply(
         request, refusal(wire::ErrorCode::kDeadline, "the deadline passed during the search"));
   }
   const index_tools::SnapshotShard& shard = indexes_->shard();
-  const DocumentFields fields{request.body.want_passages, request.body.want_vectors};
+  const DocumentFields fields{request.body.want_passages, request.body.want_vectors,
+                              request.body.float16_vectors};
   wire::AnswerBody body;
-  body.search_us = static_cast<std::uint64_t>(search_time.count());
-  body.queue_us = static_cast<std::uint64_t>(elapsed(request.arrived, begin).count());
-  body.rows.resize(rows.size());
+  body.search_us = static_cast<std::uint64_t>(scan.took.count());
+  body.queue_us = static_cast<std::uint64_t>(elapsed(request.arrived, scan.begin).count());
+  body.rows.resize(request.body.batch);
   std::int64_t bytes = 0;
-  for (std::size_t row = 0; row < rows.size(); ++row) {
-    const std::size_t count = std::min<std::size_t>(rows[row].size(), request.body.k);
-    for (const Hit& hit : std::span(rows[row]).first(count)) {
+  for (std::size_t row = 0; row < body.rows.size(); ++row) {
+    const std::vector<Hit>& hits = scan.hits[scan.places[first + row]];
+    const std::size_t count = std::min<std::size_t>(hits.size(), request.body.k);
+    body.rows[row].reserve(count);
+    for (const Hit& hit : std::span(hits).first(count)) {
       bytes += document_bytes(shard, hit, fields) + 24;
       if (bytes > wire::kAnswerBytesMax - 65536) {
         return error_reply(
@@ -238,14 +302,26 @@ ServiceReply ShardService::answer(const PendingRequest& request,
                              "the answer would be larger than 256 MiB; ask for fewer queries, "
                              "documents or fields at a time"));
       }
-      body.rows[row].push_back(make_document(shard, hit, fields));
+      try {
+        body.rows[row].push_back(make_document(shard, hit, fields));
+      } catch (const RetrievalError& error) {  // a vector that float16 cannot hold
+        return error_reply(request, refusal(code_of(error.fault()), error.what()));
+      }
     }
   }
   wire::AnswerShape shape{fields.passages, fields.vectors, shard.dimension()};
   shape.values = !shard.values().empty();
-  ServiceReply reply = message(request, wire::Type::kAnswer, wire::encode_answer(body, shape));
+  shape.float16 = fields.vectors && fields.float16;
+  ServiceReply reply = message(request, wire::Type::kAnswer, wire::encode_answer(body, shape),
+                               shape.float16 ? wire::Dtype::kFloat16 : wire::Dtype::kFloat32);
   reply.query = true;
   return reply;
+}
+
+ServiceReply ShardService::sample_reply(const PendingRequest& request, std::uint32_t count,
+                                        const QuerySample& sample) const {
+  return message(request, wire::Type::kSampleAnswer,
+                 sample.encode(static_cast<std::int32_t>(count)), wire::Dtype::kFloat32);
 }
 
 ServiceReply ShardService::error_reply(const PendingRequest& request,
@@ -253,15 +329,17 @@ ServiceReply ShardService::error_reply(const PendingRequest& request,
   ServiceReply reply = message(
       request, wire::Type::kError,
       wire::encode_error(
-          {refusal.code, static_cast<std::uint32_t>(refusal.retry_after.count()), refusal.text}));
+          {refusal.code, static_cast<std::uint32_t>(refusal.retry_after.count()), refusal.text}),
+      wire::Dtype::kFloat32);
   reply.error = refusal.code;
   return reply;
 }
 
-ServiceReply ShardService::message(const PendingRequest& request, wire::Type type,
-                                   std::string body) const {
+ServiceReply ShardService::message(const PendingRequest& request, wire::Type type, std::string body,
+                                   wire::Dtype dtype) const {
   wire::Header header;
   header.type = type;
+  header.dtype = dtype;
   header.attempt = request.header.attempt;
   header.request = request.header.request;
   header.trace = request.header.trace;
@@ -269,7 +347,8 @@ ServiceReply ShardService::message(const PendingRequest& request, wire::Type typ
   header.generation = identity_.generation;
   if (type == wire::Type::kAnswer) header.coverage = wire::Coverage::kComplete;
   std::string frame = wire::encode_header(header, detail::bytes_of(body));
-  return {request.client, std::move(frame), std::move(body), std::nullopt, false};
+  return {request.client, std::move(frame),  std::move(body), std::nullopt,
+          false,          request.priority()};
 }
 
 }  // namespace rookery::retriever_pool

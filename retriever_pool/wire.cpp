@@ -135,7 +135,9 @@ Header decode_header(std::span<const std::byte> frame) {
   }
   header.type = static_cast<Type>(type);
   header.priority = reader.get<std::uint8_t>("priority");
-  if (reader.get<std::uint8_t>("dtype") != 0) malformed("unknown dtype");
+  const auto dtype = reader.get<std::uint8_t>("dtype");
+  if (dtype > static_cast<std::uint8_t>(Dtype::kFloat16)) malformed("unknown dtype");
+  header.dtype = static_cast<Dtype>(dtype);
   const auto coverage = reader.get<std::uint8_t>("coverage");
   if (coverage > static_cast<std::uint8_t>(Coverage::kComplete)) malformed("unknown coverage");
   header.coverage = static_cast<Coverage>(coverage);

@@ -1,9 +1,11 @@
 #include "retriever_pool/wire_bodies.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <numeric>
 
+#include "index_tools/vector_math.hpp"
 #include "retriever_pool/detail/byte_order.hpp"
 #include "retriever_pool/request_checks.hpp"
 
@@ -12,7 +14,8 @@ namespace {
 
 constexpr std::uint32_t kPassagesFlag = 1, kVectorsFlag = 2;
 constexpr std::uint32_t kSearchFlag = 4, kTextsFlag = 8, kIdsFlag = 16, kFilterFlag = 32;  // query
-constexpr std::uint32_t kValuesFlag = 4;                                                   // answer
+constexpr std::uint32_t kFloat16Flag = 64;                                                 // query
+constexpr std::uint32_t kValuesFlag = 4, kHalvesFlag = 8;                                  // answer
 constexpr std::uint32_t kDimensionMax = 65536;
 constexpr std::uint32_t kErrorTextMax = 4096;
 
@@ -26,6 +29,11 @@ void expect_in(std::uint32_t value, std::uint32_t low, std::uint32_t high, const
 
 std::uint32_t flags_of(bool passages, bool vectors) {
   return (passages ? kPassagesFlag : 0U) | (vectors ? kVectorsFlag : 0U);
+}
+
+std::uint32_t flags_of(const AnswerShape& shape) {
+  return flags_of(shape.passages, shape.vectors) |
+         (shape.vectors && shape.float16 ? kHalvesFlag : 0U);
 }
 
 [[noreturn]] void malformed_answer(const std::string& what) {
@@ -127,6 +135,7 @@ RetrievalRequest QueryBody::request() const {
   request.k = static_cast<std::int32_t>(k);
   request.want_passages = want_passages;
   request.want_vectors = want_vectors;
+  request.float16_vectors = float16_vectors;
   request.kind = kind;
   request.tuning = tuning;
   return request;
@@ -149,7 +158,8 @@ std::string encode_query(const RetrievalRequest& request, std::int32_t dimension
   writer.put(static_cast<std::uint32_t>(texts || ids ? 0 : dimension));
   writer.put(static_cast<std::uint32_t>(ids ? 1 : request.k));
   writer.put(flags_of(request.want_passages, request.want_vectors) | (search ? kSearchFlag : 0U) |
-             (texts ? kTextsFlag : 0U) | (ids ? kIdsFlag : 0U) | (filter ? kFilterFlag : 0U));
+             (texts ? kTextsFlag : 0U) | (ids ? kIdsFlag : 0U) | (filter ? kFilterFlag : 0U) |
+             (request.want_vectors && request.float16_vectors ? kFloat16Flag : 0U));
   if (search) {
     writer.put(request.kind ? static_cast<std::uint32_t>(*request.kind) : 0U);
     writer.put(static_cast<std::uint32_t>(request.tuning.ef_search));
@@ -172,8 +182,8 @@ QueryBody decode_query(std::span<const std::byte> body) {
   const auto flags = reader.get<std::uint32_t>("query");
   expect_in(query.k, 1, static_cast<std::uint32_t>(kDocumentsMax), "k");
   expect_in(query.batch, 1, static_cast<std::uint32_t>(kBatchMax), "queries in a batch");
-  constexpr std::uint32_t kKnownFlags =
-      kPassagesFlag | kVectorsFlag | kSearchFlag | kTextsFlag | kIdsFlag | kFilterFlag;
+  constexpr std::uint32_t kKnownFlags = kPassagesFlag | kVectorsFlag | kSearchFlag | kTextsFlag |
+                                        kIdsFlag | kFilterFlag | kFloat16Flag;
   const bool texts = (flags & kTextsFlag) != 0, ids = (flags & kIdsFlag) != 0;
   if ((flags & ~kKnownFlags) != 0 || (texts && ids)) {
     throw WireError(ErrorCode::kInvalid, "query: unknown flags " + std::to_string(flags));
@@ -182,6 +192,7 @@ QueryBody decode_query(std::span<const std::byte> body) {
   expect_in(query.dimension, dimension_min, dimension_min * kDimensionMax, "dimension");
   query.want_passages = (flags & kPassagesFlag) != 0;
   query.want_vectors = (flags & kVectorsFlag) != 0;
+  query.float16_vectors = (flags & kFloat16Flag) != 0;
   if ((flags & kSearchFlag) != 0) read_search(reader, query);
   if (texts) {
     query.texts = read_texts(reader, query.batch, static_cast<std::uint32_t>(kQueryTextBytesMax),
@@ -203,7 +214,7 @@ std::int64_t answer_bytes(const AnswerBody& answer, const AnswerShape& shape) {
   const std::int64_t hits = hit_count(answer);
   std::int64_t bytes = 32 + 4 * std::ssize(answer.rows) + 12 * hits;
   if (shape.values) bytes += hits * 4;
-  if (shape.vectors) bytes += hits * shape.dimension * 4;
+  if (shape.vectors) bytes += hits * shape.dimension * (shape.float16 ? 2 : 4);
   if (shape.passages) {
     bytes += 12 * hits;
     for (const auto& row : answer.rows) {
@@ -219,7 +230,7 @@ std::string encode_answer(const AnswerBody& answer, const AnswerShape& shape) {
   detail::Writer writer(static_cast<std::size_t>(answer_bytes(answer, shape)));
   writer.put(static_cast<std::uint32_t>(answer.rows.size()));
   writer.put(static_cast<std::uint32_t>(shape.vectors ? shape.dimension : 0));
-  writer.put(flags_of(shape.passages, shape.vectors) | (shape.values ? kValuesFlag : 0U));
+  writer.put(flags_of(shape) | (shape.values ? kValuesFlag : 0U));
   writer.put(std::uint32_t{0});
   writer.put(answer.search_us);
   writer.put(answer.queue_us);
@@ -234,7 +245,11 @@ std::string encode_answer(const AnswerBody& answer, const AnswerShape& shape) {
   if (shape.values) {
     for_each([&](const Document& d) { writer.put(d.value.value_or(0)); });
   }
-  if (shape.vectors) {
+  if (shape.vectors && shape.float16) {
+    for_each([&](const Document& d) {
+      for (const float value : d.vector) writer.put(index_tools::to_half(value));
+    });
+  } else if (shape.vectors) {
     for_each([&](const Document& d) { writer.put_array(std::span<const float>(d.vector)); });
   }
   if (shape.passages) {
@@ -261,7 +276,7 @@ AnswerBody decode_answer(std::span<const std::byte> body, std::uint32_t batch, s
     malformed_answer("another dimension, " + std::to_string(dimension));
   }
   const auto flags = reader.get<std::uint32_t>("answer");
-  if ((flags & ~kValuesFlag) != flags_of(shape.passages, shape.vectors)) {
+  if ((flags & ~kValuesFlag) != flags_of(shape)) {
     malformed_answer("other fields than were asked for");
   }
   reader.get<std::uint32_t>("answer");
@@ -302,7 +317,14 @@ AnswerBody decode_answer(std::span<const std::byte> body, std::uint32_t batch, s
   if (shape.vectors) {
     for (auto& row : answer.rows) {
       for (Document& document : row) {
-        document.vector = reader.get_array<float>(dimension, "answer vectors");
+        if (!shape.float16) {
+          document.vector = reader.get_array<float>(dimension, "answer vectors");
+          continue;
+        }
+        const auto halves = reader.get_array<std::uint16_t>(dimension, "answer vectors");
+        document.vector.resize(halves.size());
+        std::transform(halves.begin(), halves.end(), document.vector.begin(),
+                       index_tools::from_half);
       }
     }
   }
@@ -351,6 +373,20 @@ PongBody decode_pong(std::span<const std::byte> body) {
   pong.refused = reader.get<std::uint64_t>("pong");
   reader.finish("pong");
   return pong;
+}
+
+std::string encode_sample_request(std::uint32_t count) {
+  detail::Writer writer(4);
+  writer.put(count);
+  return writer.take();
+}
+
+std::uint32_t decode_sample_request(std::span<const std::byte> body) {
+  detail::Reader reader(body);
+  const auto count = reader.get<std::uint32_t>("sample request");
+  reader.finish("sample request");
+  expect_in(count, 1, kSampleQueriesMax, "sampled queries");
+  return count;
 }
 
 std::string encode_view_request(const ViewRequestBody& request) {

@@ -27,12 +27,12 @@ namespace rookery::retriever_pool::wire {
 ///     u32 counts [6], i64 allow ids, i64 deny ids, and for allow titles, with flag 32
 ///     deny titles, allow topics, deny topics: u32 bytes [count], texts
 ///
-/// Flags 1 and 2 ask for passages and vectors. Dimension is 0 with texts and ids, k is 1 with ids.
-/// A server that does not know a flag refuses the query; one that asks for nothing new has the
-/// bytes that it always had.
+/// Flags 1 and 2 ask for passages and vectors, flag 64 for vectors as float16. Dimension is 0 with
+/// texts and ids, k is 1 with ids. A server that does not know a flag refuses the query; one that
+/// asks for nothing new has the bytes that it always had.
 struct QueryBody {
   std::uint32_t batch = 0, dimension = 0, k = 0;
-  bool want_passages = false, want_vectors = false;
+  bool want_passages = false, want_vectors = false, float16_vectors = false;
   std::optional<index_tools::IndexKind> kind;
   SearchTuning tuning;
   std::vector<float> queries;
@@ -51,8 +51,8 @@ QueryBody decode_query(std::span<const std::byte> body);
 
 /// u32 batch, u32 dimension, u32 flags, u32 zero, u64 search µs, u64 queue µs, u32 counts
 /// `[batch]`, i64 ids, f32 scores, of a datastore (flag 4) i32 values `[hits]`, with vectors (flag
-/// 2) f32 `[hits, dimension]`, with passages (flag 1) u32 lengths `[hits, 3]` and the texts (source
-/// id, title, text).
+/// 2) f32 `[hits, dimension]`, or u16 (flag 8 too: float16), with passages (flag 1) u32 lengths
+/// `[hits, 3]` and the texts (source id, title, text).
 struct AnswerBody {
   std::uint64_t search_us = 0, queue_us = 0;
   std::vector<std::vector<Document>> rows;
@@ -62,6 +62,7 @@ struct AnswerShape {
   std::int32_t dimension = 0;
   bool values = false;   ///< written; a reader takes answers with and without them
   bool look_up = false;  ///< read: a row has one hit of score 0, or none
+  bool float16 = false;  ///< vectors travel as float16, to which they are rounded already
 };
 /// Bytes that `encode_answer` will take.
 std::int64_t answer_bytes(const AnswerBody& answer, const AnswerShape& shape);
@@ -86,6 +87,12 @@ struct PongBody {
 };
 std::string encode_pong(const PongBody& pong);
 PongBody decode_pong(std::span<const std::byte> body);
+
+/// u32 count, [1, `kSampleQueriesMax`]: how many queries are wanted. The answer is the body of a
+/// query, or empty when none came yet.
+inline constexpr std::uint32_t kSampleQueriesMax = 100;
+std::string encode_sample_request(std::uint32_t count);
+std::uint32_t decode_sample_request(std::span<const std::byte> body);
 
 /// u64 term, u64 epoch: what the client knows.
 struct ViewRequestBody {

@@ -125,7 +125,8 @@ TEST_F(QueryServerTest, RefusesWrongRequestsWithAReason) {
   strange.type = wire::Type::kAnswer;
   EXPECT_EQ(refused(strange, query()).code, ErrorCode::kMalformed);
   EXPECT_EQ(server->load().refused, 7);
-  EXPECT_NE(metrics.text().find("rookery_pool_refused_total{reason=\"invalid\",shard=\"0\"} 4"),
+  EXPECT_NE(metrics.text().find("rookery_pool_refused_total{priority=\"verification\",reason=\"invalid\","
+                                "shard=\"0\"} 4"),
             std::string::npos);
 }
 
@@ -201,7 +202,10 @@ TEST_F(QueryServerTest, RequestsWithDifferentFiltersWaitTogetherButAreSearchedAp
   ASSERT_TRUE(rookery::testing::eventually([&] { return server->load().queue == 5; }));
   gated->open();
   (void)client.receive();
-  for (std::uint64_t id = 2; id <= 5; ++id) {
+  // Each scan's answers go out when it is done, and the look-up does not wait for any.
+  const RawMessage looked_up = client.receive();
+  ASSERT_EQ(looked_up.header.request.low, 6U);
+  for (const std::uint64_t id : {2U, 4U, 3U, 5U}) {
     const RawMessage reply = client.receive();
     ASSERT_EQ(reply.header.request.low, id);
     const auto answer =
@@ -212,7 +216,7 @@ TEST_F(QueryServerTest, RequestsWithDifferentFiltersWaitTogetherButAreSearchedAp
   wire::AnswerShape shape{true, false, 8};
   shape.look_up = true;
   const auto found =
-      wire::decode_answer(retriever_pool::detail::bytes_of(client.receive().body), 2, 1, shape);
+      wire::decode_answer(retriever_pool::detail::bytes_of(looked_up.body), 2, 1, shape);
   EXPECT_EQ(found.rows[0].front().text, testing::text_of(best[1].id));
   EXPECT_TRUE(found.rows[1].empty());
   // Three scans after the first: one for each filter, and none for the look-up's passages.

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace rookery::retriever_pool {
+
+/// How long requests waited lately: the 95th percentile over the last seconds. Bounded. Pure: the
+/// caller locks and tells the time.
+class WaitPercentile {
+ public:
+  using Time = std::chrono::steady_clock::time_point;
+  void add(std::chrono::microseconds wait, Time now);
+  /// 0 when nothing came in the last seconds.
+  [[nodiscard]] std::chrono::microseconds p95(Time now) const;
+
+ private:
+  struct Wait {
+    Time when;
+    std::chrono::microseconds wait;
+  };
+  std::vector<Wait> waits_;  // a ring once it is full
+  std::size_t next_ = 0;
+};
+
+}  // namespace rookery::retriever_pool
