@@ -14,6 +14,9 @@ using std::chrono::milliseconds;
 constexpr milliseconds kRetryMin{1}, kRetryMax{1000};
 // Of every full scan, for each lower priority that waits: nobody starves.
 constexpr std::int64_t kReservedPart = 8;
+// Under overload the queue is as long as deadlines let it be, so that half of all answers would
+// come late if the estimate were met on average: it must be met nearly always.
+constexpr int kMarginPart = 8;
 
 }  // namespace
 
@@ -86,7 +89,7 @@ std::optional<Refusal> AdmissionQueue::admit(PendingRequest&& request, Time now)
   // An idle server takes every request, so that what it learnt of a slow moment is forgotten.
   if (!empty() || running_since_) {
     const microseconds wait = wait_of(now, priority, request.queries(), request.cost_class);
-    if (now + wait > request.deadline) {
+    if (now + wait + wait / kMarginPart > request.deadline) {
       return overloaded("the expected wait of " + std::to_string(wait.count()) +
                         " us is longer than the deadline");
     }

@@ -125,9 +125,10 @@ TEST_F(QueryServerTest, RefusesWrongRequestsWithAReason) {
   strange.type = wire::Type::kAnswer;
   EXPECT_EQ(refused(strange, query()).code, ErrorCode::kMalformed);
   EXPECT_EQ(server->load().refused, 7);
-  EXPECT_NE(metrics.text().find("rookery_pool_refused_total{priority=\"verification\",reason=\"invalid\","
-                                "shard=\"0\"} 4"),
-            std::string::npos);
+  EXPECT_NE(
+      metrics.text().find("rookery_pool_refused_total{priority=\"verification\",reason=\"invalid\","
+                          "shard=\"0\"} 4"),
+      std::string::npos);
 }
 
 TEST_F(QueryServerTest, RefusesWhatItCannotSearchAndNamesWhatItCan) {
@@ -332,6 +333,89 @@ TEST_F(QueryServerTest, MergesWhatWaitsAndCutsEachToItsOwnK) {
   EXPECT_NE(metrics.text().find(
                 "rookery_pool_batch_queries_bucket{kind=\"exact\",shard=\"0\",le=\"4\"} 1"),
             std::string::npos);
+}
+
+TEST_F(QueryServerTest, EqualQueriesOfSeveralClientsAreSearchedOnce) {
+  const auto gated = std::make_shared<GatedShard>(shard);
+  const auto server = serve(gated);
+  RawClient client(server->endpoint());
+  client.send(header(1), query());
+  ASSERT_TRUE(rookery::testing::eventually([&] { return gated->held(); }));
+  // Six requests for two different queries, with k of their own; -0 is not 0.
+  for (std::uint64_t id = 2; id <= 7; ++id) {
+    client.send(header(id), query(static_cast<std::int32_t>(id), 8, id % 2 == 0 ? 0.0F : -0.0F));
+  }
+  ASSERT_TRUE(rookery::testing::eventually([&] { return server->load().queue == 6; }));
+  gated->open();
+  (void)client.receive();
+  for (std::uint64_t id = 2; id <= 7; ++id) {
+    const RawMessage reply = client.receive();
+    ASSERT_EQ(reply.header.request.low, id);
+    const auto answer = wire::decode_answer(retriever_pool::detail::bytes_of(reply.body), 1,
+                                            static_cast<std::uint32_t>(id), {true, false, 8});
+    const std::vector<float> vector(8, id % 2 == 0 ? 0.0F : -0.0F);
+    EXPECT_EQ(testing::hits_of(answer.rows.front()),
+              corpus.oracle(vector, static_cast<std::int32_t>(id), Metric::kInnerProduct));
+  }
+  ASSERT_TRUE(rookery::testing::eventually([&] {
+    return metrics.text().find("rookery_pool_repeated_queries_total{shard=\"0\"} 4") !=
+           std::string::npos;
+  })) << metrics.text();
+  EXPECT_NE(metrics.text().find("rookery_pool_merged_requests_total{shard=\"0\"} 6"),
+            std::string::npos);
+}
+
+TEST_F(QueryServerTest, VectorsAsFloat16AreTheStoredOnesRounded) {
+  const auto server = serve(shard);
+  RawClient client(server->endpoint());
+  const std::vector<float> vector(8, 0.5F);
+  RetrievalRequest request;
+  request.queries = vector;
+  request.k = 20;
+  request.want_passages = false;
+  request.want_vectors = request.float16_vectors = true;
+  client.send(header(1), wire::encode_query(request, 8));
+  const RawMessage reply = client.receive();
+  ASSERT_EQ(reply.header.type, wire::Type::kAnswer);
+  EXPECT_EQ(reply.header.dtype, wire::Dtype::kFloat16);
+  EXPECT_EQ(reply.body.size(), 32U + 4 + 20 * (8 + 4 + 2 * 8));
+  wire::AnswerShape shape{false, true, 8};
+  shape.float16 = true;
+  const auto answer =
+      wire::decode_answer(retriever_pool::detail::bytes_of(reply.body), 1, 20, shape);
+  ASSERT_EQ(answer.rows.front().size(), 20U);
+  for (const Document& document : answer.rows.front()) {
+    const auto row = static_cast<std::size_t>(*shard->row_of(document.id));
+    for (std::size_t i = 0; i < 8; ++i) {
+      EXPECT_EQ(document.vector[i],
+                index_tools::from_half(index_tools::to_half(shard->vectors()[row * 8 + i])));
+    }
+  }
+}
+
+TEST_F(QueryServerTest, TellsWhatItWasAskedLately) {
+  const auto server = serve(shard);
+  RawClient client(server->endpoint());
+  const auto sampled = [&](std::uint32_t count) {
+    wire::Header ask = header(9);
+    ask.type = wire::Type::kSampleRequest;
+    client.send(ask, wire::encode_sample_request(count));
+    return client.receive();
+  };
+  EXPECT_EQ(sampled(100).body, "");
+  for (std::uint64_t id = 1; id <= 3; ++id) {
+    client.send(header(id), query(5, 8, static_cast<float>(id)));
+    (void)client.receive();
+  }
+  ASSERT_TRUE(
+      rookery::testing::eventually([&] { return sampled(100).body.size() == 16 + 3 * 32; }));
+  const RawMessage reply = sampled(2);
+  EXPECT_EQ(reply.header.type, wire::Type::kSampleAnswer);
+  const auto queries = wire::decode_query(retriever_pool::detail::bytes_of(reply.body));
+  EXPECT_EQ(queries.batch, 2U);
+  EXPECT_EQ(queries.queries.back(), 3.0F);
+  EXPECT_EQ(sampled(0).header.type, wire::Type::kError);
+  EXPECT_EQ(sampled(101).header.type, wire::Type::kError);
 }
 
 TEST_F(QueryServerTest, PingsWaitInTheSameQueue) {
