@@ -16,8 +16,8 @@ namespace rookery::launch {
 /// A small snapshot of random rows (`[rows, dimension]`, made from the seed), with texts that tell
 /// which row and generation they belong to.
 struct ChaosCorpus {
-  std::int64_t rows = 6000;
-  std::int32_t dimension = 256, shards = 2;
+  std::int64_t rows = 8000;
+  std::int32_t dimension = 768, shards = 2;
   std::vector<std::string> indexes = {};  ///< further kinds, as for `index build --index`
 };
 /// Writes one generation into `name`, another one for another `seed`; returns the generation's

@@ -144,7 +144,7 @@ struct FaultProxy::Impl {
         if (reset) cut(connection);
         step(connection, now);
       }
-      connections.remove_if([this](Connection& connection) {
+      connections.remove_if([](Connection& connection) {
         if (!connection.dead) return false;
         kill(connection);
         return true;

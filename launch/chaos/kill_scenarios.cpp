@@ -35,14 +35,17 @@ void kill_one_by_one(ScenarioRoom& room, ScenarioReport& report) {
   }
   const double end = trial.now();
   trial.finish();
-  // Calls that were out when a node died: how much longer than usual the slowest of them took.
+  // The slowest call of those that were out when a node died, or came within 50 ms: how much of it
+  // lies behind the death.
   std::vector<double> reroute;
   for (const double moment : killed_at) {
-    double last = moment;
+    double slowest = 0;
     for (const CallRecord& call : trial.calls()) {
-      if (call.sent < moment && call.done > moment) last = std::max(last, call.done);
+      if (call.due < moment + 0.05 && call.done > moment) {
+        slowest = std::max(slowest, call.done - std::max(moment, call.due));
+      }
     }
-    reroute.push_back((last - moment) * 1000);
+    reroute.push_back(slowest * 1000);
   }
   std::sort(reroute.begin(), reroute.end());
   std::sort(back.begin(), back.end());

@@ -44,7 +44,7 @@ void RawDealer::send(const std::vector<std::string>& frames) {
   }
 }
 
-void RawDealer::send(wire::Header header, const std::string& body) {
+void RawDealer::send(const wire::Header& header, const std::string& body) {
   send({wire::encode_header(header, bytes_of(body)), body});
 }
 

@@ -17,7 +17,7 @@ class RawDealer {
   explicit RawDealer(const std::string& endpoint);
   ~RawDealer();
   void send(const std::vector<std::string>& frames);
-  void send(retriever_pool::wire::Header header, const std::string& body);
+  void send(const retriever_pool::wire::Header& header, const std::string& body);
   /// The error that the next message is; nothing when none comes in time or it is another message.
   std::optional<retriever_pool::wire::ErrorBody> receive_error(std::chrono::milliseconds timeout);
   /// The frames of the next message; empty when none comes in time.

@@ -96,8 +96,11 @@ std::vector<Scenario> all_scenarios() {
 
 ScenarioRoom make_room(const std::filesystem::path& folder, std::uint64_t seed, bool brief,
                        const base::StopSignal* stop) {
-  ChaosCorpus corpus;
-  if (brief) corpus.rows = 3000;
+  ChaosCorpus corpus;  // a search takes a millisecond or two
+  if (brief) {
+    corpus.rows = 3000;
+    corpus.dimension = 256;
+  }
   ScenarioRoom room{folder,
                     seed,
                     brief,

@@ -66,7 +66,7 @@ struct ViewMirror::Impl {
     for (int look = 0; look < kSilentLooks && !closing; ++look) {
       zmq::message_t first, second;
       if (!socket.recv(first) || !socket.recv(second)) continue;
-      if (second.size() == 0) return true;
+      if (second.empty()) return true;
       try {
         apply(RoutingView::from_json(second.to_string()));
       } catch (const std::exception& error) {
