@@ -48,14 +48,14 @@ PatientRetriever::PatientRetriever(std::unique_ptr<retriever_pool::Retriever> in
   }
 }
 
-retriever_pool::RetrievalAnswer PatientRetriever::retrieve(
-    const retriever_pool::RetrievalRequest& request) {
+template <class Call>
+auto PatientRetriever::patiently(const Call& call) -> decltype(call()) {
   std::chrono::milliseconds waited{0};
   std::chrono::milliseconds pause = options_.first_pause;
   for (;;) {
     const auto begin = std::chrono::steady_clock::now();
     try {
-      return inner_->retrieve(request);
+      return call();
     } catch (const RetrievalError& error) {
       waited += std::chrono::duration_cast<std::chrono::milliseconds>(
           std::chrono::steady_clock::now() - begin);
@@ -73,7 +73,16 @@ retriever_pool::RetrievalAnswer PatientRetriever::retrieve(
   }
 }
 
+retriever_pool::RetrievalAnswer PatientRetriever::retrieve(
+    const retriever_pool::RetrievalRequest& request) {
+  return patiently([&] { return inner_->retrieve(request); });
+}
+
 retriever_pool::IndexDescription PatientRetriever::description() { return inner_->description(); }
+
+std::unique_ptr<retriever_pool::GenerationLease> PatientRetriever::lease() {
+  return patiently([&] { return inner_->lease(); });
+}
 
 std::unique_ptr<retriever_pool::Retriever> open_retriever(
     const std::string& pool, const retriever_pool::EmbeddedPoolOptions& embedded) {

@@ -22,17 +22,21 @@ struct PatienceOptions {
   std::function<void(std::chrono::milliseconds)> pause;
 };
 
-/// A retriever that outlives the death of nodes: an answer that is unavailable, late or refused for
-/// load is asked for again until `wait` is used up; invalid requests and inner faults are passed on
-/// at once. Thread-safe as the retriever inside.
+/// A retriever that outlives the death of nodes: an answer or a lease that is unavailable, late or
+/// refused for load is asked for again until `wait` is used up; invalid requests and inner faults
+/// are passed on at once. Thread-safe as the retriever inside.
 class PatientRetriever final : public retriever_pool::Retriever {
  public:
   PatientRetriever(std::unique_ptr<retriever_pool::Retriever> inner, PatienceOptions options);
   [[nodiscard]] retriever_pool::RetrievalAnswer retrieve(
       const retriever_pool::RetrievalRequest& request) override;
   [[nodiscard]] retriever_pool::IndexDescription description() override;
+  [[nodiscard]] std::unique_ptr<retriever_pool::GenerationLease> lease() override;
 
  private:
+  template <class Call>
+  auto patiently(const Call& call) -> decltype(call());
+
   std::unique_ptr<retriever_pool::Retriever> inner_;
   PatienceOptions options_;
 };

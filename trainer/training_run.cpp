@@ -2,8 +2,11 @@
 
 #include <chrono>
 #include <cmath>
+#include <cstddef>
+#include <span>
 #include <utility>
 
+#include "base/checksum.hpp"
 #include "base/error.hpp"
 
 namespace rookery::trainer {
@@ -33,6 +36,27 @@ void seed_step(std::int64_t seed, std::int64_t step, std::int32_t rank) {
   torch::manual_seed(mixed);
 }
 
+/// A lease on one generation for all ranks. They ask a moment apart, and a swap may fall between:
+/// then all ask again.
+std::unique_ptr<retriever_pool::GenerationLease> lease_together(
+    retriever_pool::Retriever& retriever, ProcessGroup& group) {
+  constexpr int kTries = 5;
+  for (int tried = 0; tried < kTries; ++tried) {
+    auto lease = retriever.lease();
+    const std::string& name = lease->generation();
+    const auto mine =
+        static_cast<std::int64_t>(base::crc32c(std::as_bytes(std::span(name.data(), name.size()))));
+    std::vector<std::int64_t> first{mine};
+    group.broadcast(first);
+    std::vector<double> others{first[0] == mine ? 0.0 : 1.0};
+    group.sum(others);
+    if (others[0] == 0) return lease;
+  }
+  throw base::UserError(
+      "train: expected all ranks to see the same generation of the index, got different ones; "
+      "start again when the swap is over");
+}
+
 template <typename T>
 void must_agree(const std::string& what, const T& expected, const T& got) {
   if (expected == got) return;
@@ -53,6 +77,7 @@ void must_agree(const std::string& what, const T& expected, const T& got) {
 TrainingRun::TrainingRun(Parts parts, const engine::Checkpoint& question_encoder,
                          const engine::Checkpoint& generator)
     : parts_(std::move(parts)),
+      retriever_(*parts_.retriever, lease_together(*parts_.retriever, *parts_.group)),
       model_(question_encoder, generator, parts_.options),
       sampler_({.questions = static_cast<std::int64_t>(parts_.questions.size()),
                 .batch_size = parts_.options.batch_size,
@@ -62,15 +87,14 @@ TrainingRun::TrainingRun(Parts parts, const engine::Checkpoint& question_encoder
                                                      .clip_norm = parts_.options.clip_norm}),
       total_steps_(parts_.options.steps > 0 ? parts_.options.steps
                                             : sampler_.steps_per_epoch() * parts_.options.epochs) {
-  const auto index = parts_.retriever->description();
-  trained_against_ = index.encoder_hash;
+  trained_against_ = parts_.retriever->description().encoder_hash;
   position_ = {.step = 0,
                .total_steps = total_steps_,
                .seed = parts_.options.seed,
                .ranks = parts_.group->ranks(),
                .batch_size = parts_.options.batch_size,
                .method = parts_.options.method,
-               .index_generation = index.generation,
+               .index_generation = retriever_.generation(),
                .prompt = parts_.options.prompt,
                .score_scale = parts_.options.score_scale,
                .losses = {}};
@@ -107,7 +131,7 @@ StepFigures TrainingRun::step() {
   seed_step(options.seed, position_.step, group.rank());
   optimizer_.zero_gradients();
   BatchFigures batch;
-  const torch::Tensor loss = model_.loss(questions, *parts_.retriever, batch);
+  const torch::Tensor loss = model_.loss(questions, retriever_, batch);
   check_generation(batch.generation);
 
   auto begin = Clock::now();

@@ -7,6 +7,7 @@
 #include "index_tools/question_file.hpp"
 #include "retriever_pool/retriever.hpp"
 #include "trainer/optimizer.hpp"
+#include "trainer/pinned_retriever.hpp"
 #include "trainer/process_group.hpp"
 #include "trainer/rag_model.hpp"
 #include "trainer/sampler.hpp"
@@ -26,7 +27,8 @@ class TrainingRun {
     retriever_pool::Retriever* retriever = nullptr;  ///< outlives the run
     std::vector<index_tools::Question> questions;    ///< for training
   };
-  /// `resumed` is where to go on; its models have been passed already.
+  /// Leases the live generation, the same on all ranks: a swap by the colony while the run lasts
+  /// changes nothing for it. Throws `UserError` when the ranks do not see the same generation.
   TrainingRun(Parts parts, const engine::Checkpoint& question_encoder,
               const engine::Checkpoint& generator);
   /// Takes over optimizer state and position. Throws `UserError` when the run was another one
@@ -47,6 +49,7 @@ class TrainingRun {
   void save();
 
   Parts parts_;
+  PinnedRetriever retriever_;
   RagModel model_;
   Sampler sampler_;
   AdamW optimizer_;

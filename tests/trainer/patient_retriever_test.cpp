@@ -5,6 +5,7 @@
 
 #include "base/error.hpp"
 #include "tests/trainer/tiny_models.hpp"
+#include "trainer/pinned_retriever.hpp"
 
 namespace rookery::trainer {
 namespace {
@@ -49,6 +50,20 @@ TEST_F(PatientRetrieverTest, PassesOnAtOnceWhatWaitingCannotCure) {
   EXPECT_THROW((void)ask(), RetrievalError);
   EXPECT_EQ(pool_->calls, 1);
   EXPECT_TRUE(pauses_.empty());
+}
+
+TEST_F(PatientRetrieverTest, PassesALeaseOnAndHoldsItForAPinnedRetriever) {
+  {
+    PinnedRetriever pinned(patient_, patient_.lease());
+    pool_->swap_to("def456");
+    EXPECT_EQ(pinned.generation(), "abc123");
+    const auto answer = pinned.retrieve({.queries = query_, .k = 2, .generation = "other"});
+    EXPECT_EQ(answer.generation, "abc123");
+    EXPECT_EQ(pool_->last_priority, retriever_pool::Priority::kTraining);
+    EXPECT_EQ(pinned.description().generation, "def456");
+    EXPECT_EQ(pool_->leases("abc123"), 1);
+  }
+  EXPECT_EQ(pool_->leases("abc123"), 0);
 }
 
 TEST(CheckEncoderFits, TakesTheIndexesEncoderOrOneTrainedAgainstIt) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <utility>
 
 namespace rookery::testing {
 namespace {
@@ -182,9 +183,14 @@ retriever_pool::RetrievalAnswer TinyPool::retrieve(
     --failures;
     throw retriever_pool::RetrievalError(fault, "shard 0: no replica answers");
   }
+  last_priority = request.priority;
   const auto dimension = static_cast<std::size_t>(description_.dimension);
   retriever_pool::RetrievalAnswer answer;
-  answer.generation = description_.generation;
+  answer.generation = request.generation.empty() ? description_.generation : request.generation;
+  if (answer.generation != description_.generation && leases(answer.generation) < 1) {
+    throw retriever_pool::RetrievalError(retriever_pool::RetrievalFault::kUnavailable,
+                                         "generation " + answer.generation + " is not served");
+  }
   answer.shards_answered = answer.shards_wanted = 1;
   for (std::size_t q = 0; q < request.queries.size() / dimension; ++q) {
     std::vector<retriever_pool::Document> row = documents_;
@@ -200,6 +206,24 @@ retriever_pool::RetrievalAnswer TinyPool::retrieve(
     answer.rows.push_back(std::move(row));
   }
   return answer;
+}
+
+namespace {
+
+struct TinyLease final : retriever_pool::GenerationLease {
+  TinyLease(std::string generation, std::shared_ptr<int> share)
+      : GenerationLease(std::move(generation)), held(std::move(share)) {}
+  std::shared_ptr<int> held;
+};
+
+}  // namespace
+
+std::unique_ptr<retriever_pool::GenerationLease> TinyPool::lease() {
+  const std::string live = description_.generation;
+  std::shared_ptr<int>& held = held_[live];
+  if (!held) held = std::make_shared<int>();
+  if (!swap_after_lease.empty()) description_.generation = std::exchange(swap_after_lease, "");
+  return std::make_unique<TinyLease>(live, held);
 }
 
 }  // namespace rookery::testing

@@ -43,6 +43,7 @@ struct RankResult {
   engine::Checkpoint encoder, generator;
   std::string error;
   int pool_calls = 0;
+  std::string generation;
 };
 
 std::uint16_t free_port() {
@@ -59,12 +60,15 @@ std::uint16_t free_port() {
 
 /// One rank from start to end; `stop_after` ends it early, as SIGTERM would.
 RankResult run_one(const TrainOptions& options, const RankOptions& rank, int stop_after = 1000,
-                   bool resume = false) {
+                   bool resume = false, const std::string& swap_after_lease = "",
+                   const std::string& live = "") {
   RankResult result;
   at::set_num_threads(1);
   try {
     ProcessGroup group(rank);
     TinyPool pool;
+    if (!live.empty()) pool.swap_to(live);
+    pool.swap_after_lease = swap_after_lease;
     engine::Checkpoint encoder = tiny_encoder(), generator = tiny_generator();
     std::optional<TrainingCheckpoint> checkpoint;
     if (resume) {
@@ -80,6 +84,7 @@ RankResult run_one(const TrainOptions& options, const RankOptions& rank, int sto
     const TrainReport report =
         run.run([&](const StepFigures&) { ++steps; }, [&] { return steps >= stop_after; });
     result.losses = report.losses;
+    result.generation = report.index_generation;
     result.encoder = run.model().encoder_checkpoint("tiny-encoder-hash");
     result.generator = run.model().generator_checkpoint();
     result.pool_calls = pool.calls;
@@ -150,6 +155,63 @@ TEST(TrainingRun, ResumesWithTheLossBitsOfAnUninterruptedRun) {
   }
   EXPECT_EQ(largest_difference(resumed.generator, uninterrupted.generator), 0);
   EXPECT_EQ(largest_difference(resumed.encoder, uninterrupted.encoder), 0);
+}
+
+TEST(TrainingRun, GoesOnWithItsLeasedGenerationWhenTheColonySwaps) {
+  TempFolder folder, swapped;
+  const RankResult quiet = run_one(tiny_options(folder), {});
+  const TrainOptions options = tiny_options(swapped);
+  ProcessGroup group({});
+  TinyPool pool;
+  {
+    TrainingRun run(
+        {.options = options, .group = &group, .retriever = &pool, .questions = tiny_questions(11)},
+        tiny_encoder(), tiny_generator());
+    EXPECT_EQ(pool.leases("abc123"), 1);
+    const TrainReport report = run.run(
+        [&](const StepFigures& figures) {
+          if (figures.step == 2) pool.swap_to("def456");
+        },
+        [] { return false; });
+    EXPECT_EQ(report.losses, quiet.losses);
+    EXPECT_EQ(report.index_generation, "abc123");
+  }
+  EXPECT_EQ(load_position(options.checkpoint).index_generation, "abc123");
+  EXPECT_EQ(pool.last_priority, retriever_pool::Priority::kTraining);
+  EXPECT_EQ(pool.leases("abc123"), 0);
+}
+
+TEST(TrainingRun, LeasesOneGenerationForAllRanksOrSaysThatItCannot) {
+  // Either a swap falls between the leases of rank 0 and rank 1, or their pools stay apart.
+  const std::uint16_t ports[] = {free_port(), free_port()};
+  for (const bool agree : {true, false}) {
+    TempFolder folder;
+    TrainOptions options = tiny_options(folder);
+    options.steps = 1;
+    std::vector<RankResult> results(2);
+    std::vector<std::thread> threads;
+    for (std::int32_t rank = 0; rank < 2; ++rank) {
+      threads.emplace_back([&, rank] {
+        results[static_cast<std::size_t>(rank)] = run_one(
+            options,
+            {.rank = rank,
+             .ranks = 2,
+             .master_port = ports[agree ? 0 : 1],
+             .timeout = std::chrono::seconds(20)},
+            1000, false, agree && rank == 0 ? "def456" : "", agree == (rank == 1) ? "def456" : "");
+      });
+    }
+    for (auto& thread : threads) thread.join();
+    for (const RankResult& result : results) {
+      if (agree) {
+        EXPECT_EQ(result.error, "");
+        EXPECT_EQ(result.generation, "def456");
+      } else {
+        EXPECT_THAT(result.error,
+                    ::testing::HasSubstr("expected all ranks to see the same generation"));
+      }
+    }
+  }
 }
 
 TEST(TrainingRun, RefusesToResumeAnotherRun) {
