@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/error.hpp"
+#include "trainer/rank0_retriever.hpp"
 #include "trainer/train_rank.hpp"
 
 namespace {
@@ -31,6 +32,21 @@ void add_train(CLI::App& app, int& code) {
   command->callback([options, &code] { code = rookery::trainer::run_rank(*options); });
 }
 
+/// Started by `rookery bench blog`, once a rank.
+void add_rank0_bench(CLI::App& app, int& code) {
+  auto options = std::make_shared<rookery::trainer::Rank0BenchOptions>();
+  auto* command = app.add_subcommand("bench-rank0", "One trainer of rookery bench blog");
+  command->group("");  // not for people
+  command->add_option("--snapshot", options->snapshot)->required();
+  command->add_option("--queries", options->queries)->required();
+  command->add_option("--kernel", options->search.kernel)->required();
+  command->add_option("--threads", options->search.threads)->required();
+  command->add_option("--chunk", options->search.chunk);
+  command->add_option("--batch", options->batch);
+  command->add_flag("--tune", options->tune);
+  command->callback([options, &code] { code = rookery::trainer::run_rank0_bench(*options); });
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -40,6 +56,7 @@ int main(int argc, char** argv) {
   app.footer("Example: rookery train configs/wiki.yaml --nproc 2");
   int code = 0;
   add_train(app, code);
+  add_rank0_bench(app, code);
   const char* rank = std::getenv("RANK");
   const std::string who = rank == nullptr ? "" : "rank " + std::string(rank) + ": ";
   try {

@@ -6,6 +6,7 @@
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 #include <torch/csrc/distributed/c10d/reducer.hpp>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <functional>
@@ -126,6 +127,64 @@ void ProcessGroup::broadcast(std::vector<std::int64_t>& values) {
 void ProcessGroup::barrier() {
   std::vector<double> nothing(1);
   sum(nothing);
+}
+
+std::vector<float> ProcessGroup::gather(std::span<const float> values) {
+  if (!impl_) return {values.begin(), values.end()};
+  const auto count = static_cast<std::int64_t>(values.size());
+  std::vector<float> all;
+  collective(options_, "a gather", [&] {
+    torch::Tensor mine = torch::empty({count});
+    std::copy(values.begin(), values.end(), mine.data_ptr<float>());
+    std::vector<torch::Tensor> inputs{mine};
+    std::vector<std::vector<torch::Tensor>> outputs;
+    if (rank() == 0) {
+      outputs.resize(1);
+      for (std::int32_t i = 0; i < ranks(); ++i) outputs[0].push_back(torch::empty({count}));
+    }
+    impl_->group->gather(outputs, inputs)->wait();
+    if (rank() != 0) return;
+    for (const torch::Tensor& part : outputs[0]) {
+      all.insert(all.end(), part.data_ptr<float>(), part.data_ptr<float>() + count);
+    }
+  });
+  return all;
+}
+
+template <class T>
+std::vector<T> ProcessGroup::scatter_values(std::span<const T> values, std::size_t count) {
+  const std::size_t wanted = rank() == 0 ? count * static_cast<std::size_t>(ranks()) : 0;
+  if (values.size() != wanted) {
+    throw std::invalid_argument("scatter: expected " + std::to_string(wanted) + " values, got " +
+                                std::to_string(values.size()));
+  }
+  if (!impl_) return {values.begin(), values.end()};
+  std::vector<T> mine;
+  collective(options_, "a scatter", [&] {
+    const auto type = torch::CppTypeToScalarType<T>::value;
+    std::vector<torch::Tensor> outputs{torch::empty({static_cast<std::int64_t>(count)}, type)};
+    std::vector<std::vector<torch::Tensor>> inputs;
+    if (rank() == 0) {
+      inputs.resize(1);
+      for (std::int32_t i = 0; i < ranks(); ++i) {
+        inputs[0].push_back(torch::empty({static_cast<std::int64_t>(count)}, type));
+        const auto part = values.subspan(static_cast<std::size_t>(i) * count, count);
+        std::copy(part.begin(), part.end(), inputs[0].back().template data_ptr<T>());
+      }
+    }
+    impl_->group->scatter(outputs, inputs)->wait();
+    mine.assign(outputs[0].template data_ptr<T>(), outputs[0].template data_ptr<T>() + count);
+  });
+  return mine;
+}
+
+std::vector<std::int64_t> ProcessGroup::scatter(std::span<const std::int64_t> values,
+                                                std::size_t count) {
+  return scatter_values(values, count);
+}
+
+std::vector<float> ProcessGroup::scatter(std::span<const float> values, std::size_t count) {
+  return scatter_values(values, count);
 }
 
 void ProcessGroup::reduce_gradients_of(const std::vector<models::NamedParameter>& parameters) {

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -45,6 +46,13 @@ class ProcessGroup {
   /// Everybody gets rank 0's values.
   void broadcast(std::vector<std::int64_t>& values);
   void barrier();
+  /// Rank 0 gets the values of all ranks, in the order of ranks; the others get nothing. Every rank
+  /// passes equally many.
+  [[nodiscard]] std::vector<float> gather(std::span<const float> values);
+  /// Every rank gets its `count` of rank 0's `count · ranks` values; the others pass nothing.
+  [[nodiscard]] std::vector<std::int64_t> scatter(std::span<const std::int64_t> values,
+                                                  std::size_t count);
+  [[nodiscard]] std::vector<float> scatter(std::span<const float> values, std::size_t count);
 
   /// From now on `backward` averages the gradients of these over the ranks (c10d::Reducer). All
   /// ranks pass the same parameters in the same order, and rank 0's values are copied to all.
@@ -54,6 +62,9 @@ class ProcessGroup {
 
  private:
   struct Impl;
+  template <class T>
+  std::vector<T> scatter_values(std::span<const T> values, std::size_t count);
+
   RankOptions options_;
   std::unique_ptr<Impl> impl_;  ///< empty with one rank
 };

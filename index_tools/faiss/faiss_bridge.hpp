@@ -55,6 +55,16 @@ class FaissHnswSearch {
                                            std::int32_t ef_search, int threads) = 0;
 };
 
+/// faiss's own exact search, for baselines and benchmarks that compare ours with it.
+class FaissFlatSearch {
+ public:
+  virtual ~FaissFlatSearch() = default;
+  /// Row numbers of the best `k` rows of every query, -1 where there are fewer: `[queries, k]`.
+  /// From `blas_threshold` queries on faiss multiplies blocks through BLAS; 0 leaves its default.
+  virtual std::vector<std::int64_t> search(std::span<const float> queries, std::int32_t k,
+                                           int blas_threshold, int threads) = 0;
+};
+
 /// All that we ask of faiss (1.7.3, built with AVX2). It lies in `librookery_faiss.so`, loaded at
 /// the first use: its BLAS and OpenMP names stay hidden, a node that only searches never loads it,
 /// and a machine without AVX2 gets a `UserError` by name instead of an illegal instruction. Threads
@@ -80,6 +90,8 @@ class FaissBridge {
   /// Copies the rows.
   virtual std::unique_ptr<FaissHnswSearch> open_hnsw(const VectorsView& rows,
                                                      const FaissHnsw& graph) = 0;
+  /// Copies the rows.
+  virtual std::unique_ptr<FaissFlatSearch> open_flat(const VectorsView& rows) = 0;
 };
 
 /// Loads the library once. Throws `UserError` saying what is missing (AVX2, the library's file).

@@ -71,6 +71,9 @@ class LoadedFaiss final : public FaissBridge {
                                              const FaissHnsw& graph) override {
     return guarded("hnsw search", 1, [&] { return open_faiss_hnsw(rows, graph); });
   }
+  std::unique_ptr<FaissFlatSearch> open_flat(const VectorsView& rows) override {
+    return guarded("flat search", 1, [&] { return open_faiss_flat(rows); });
+  }
 };
 
 }  // namespace

@@ -1,9 +1,53 @@
+#include <faiss/IndexFlat.h>
+#include <faiss/impl/FaissException.h>
+#include <faiss/utils/distances.h>
+
 #include <stdexcept>
 
+#include "base/error.hpp"
 #include "index_tools/faiss/detail/faiss_calls.hpp"
+#include "index_tools/faiss/detail/faiss_threads.hpp"
 #include "index_tools/faiss/detail/faiss_writer.hpp"
 
 namespace rookery::index_tools::detail {
+namespace {
+
+class FlatIndexSearch final : public FaissFlatSearch {
+ public:
+  explicit FlatIndexSearch(const VectorsView& rows)
+      : index_(rows.dimension, rows.l2 ? faiss::METRIC_L2 : faiss::METRIC_INNER_PRODUCT) {
+    index_.add(checked_rows(rows, "flat search"), rows.vectors.data());
+  }
+
+  std::vector<std::int64_t> search(std::span<const float> queries, std::int32_t k,
+                                   int blas_threshold, int threads) override {
+    const std::int64_t count =
+        checked_rows({queries, static_cast<std::int32_t>(index_.d), false}, "flat search");
+    const FaissThreads scope(threads);
+    // A global of faiss; the scope lets one caller in at a time.
+    const int before = faiss::distance_compute_blas_threshold;
+    if (blas_threshold > 0) faiss::distance_compute_blas_threshold = blas_threshold;
+    std::vector<float> scores(static_cast<std::size_t>(count) * static_cast<std::size_t>(k));
+    std::vector<std::int64_t> ids(scores.size());
+    try {
+      index_.search(count, queries.data(), k, scores.data(), ids.data());
+    } catch (const faiss::FaissException& error) {
+      faiss::distance_compute_blas_threshold = before;
+      throw base::UserError(std::string("flat search: faiss refused: ") + error.what());
+    }
+    faiss::distance_compute_blas_threshold = before;
+    return ids;
+  }
+
+ private:
+  faiss::IndexFlat index_;
+};
+
+}  // namespace
+
+std::unique_ptr<FaissFlatSearch> open_faiss_flat(const VectorsView& rows) {
+  return std::make_unique<FlatIndexSearch>(rows);
+}
 
 void FaissWriter::head(const VectorsView& rows) {
   constexpr std::int64_t kUnused = 1 << 20;

@@ -22,6 +22,7 @@ void write_faiss_flat(const std::filesystem::path& path, const VectorsView& rows
                       std::span<const std::int64_t> ids);
 void write_faiss_hnsw(const std::filesystem::path& path, const VectorsView& rows,
                       const FaissHnsw& graph);
+std::unique_ptr<FaissFlatSearch> open_faiss_flat(const VectorsView& rows);
 std::unique_ptr<FaissHnswSearch> open_faiss_hnsw(const VectorsView& rows, const FaissHnsw& graph);
 void write_faiss_ivfpq(const std::filesystem::path& path, const VectorsView& shape,
                        const FaissIvfPq& lists);
