@@ -1,16 +1,11 @@
 #include "launch/rival.hpp"
 
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -26,6 +21,9 @@ namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
+
+constexpr auto kImportTime = std::chrono::minutes(5);
+constexpr auto kAnswerTime = std::chrono::hours(24);  // some measure for long
 
 /// `tests/bench/rivals` of the tree that the executable was built in, a few folders up.
 std::optional<fs::path> script_folder() {
@@ -57,33 +55,7 @@ double memory_gib() {
 }  // namespace
 
 struct Rival::Impl {
-  pid_t pid = -1;
-  std::FILE* to = nullptr;
-  std::FILE* from = nullptr;
-  std::string name;
-
-  Impl() = default;
-  Impl(const Impl&) = delete;
-  Impl& operator=(const Impl&) = delete;
-  ~Impl() {
-    if (to != nullptr) std::fclose(to);  // the end of its input ends the script
-    if (from != nullptr) std::fclose(from);
-    if (pid > 0) {
-      ::kill(pid, SIGTERM);
-      ::waitpid(pid, nullptr, 0);
-    }
-  }
-
-  /// One line, or nothing at the end of the script's output.
-  std::optional<std::string> read_line() const {
-    char* line = nullptr;
-    std::size_t capacity = 0;
-    const ssize_t length = ::getline(&line, &capacity, from);
-    std::optional<std::string> result;
-    if (length > 0) result.emplace(line, static_cast<std::size_t>(length));
-    std::free(line);
-    return result;
-  }
+  LineProcess process;
 };
 
 Rival::Rival(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -104,69 +76,49 @@ std::optional<fs::path> rival_python() {
 
 std::optional<Rival> Rival::start(const std::string& script,
                                   const std::vector<std::string>& arguments, int threads) {
-  const auto python = rival_python();
-  const auto folder = script_folder();
-  if (!python || !folder) return std::nullopt;
-  int to[2];
-  int from[2];
-  if (::pipe2(to, O_CLOEXEC) != 0) return std::nullopt;
-  if (::pipe2(from, O_CLOEXEC) != 0) {
-    ::close(to[0]);
-    ::close(to[1]);
-    return std::nullopt;
-  }
-  std::vector<std::string> words = {python->string(), (*folder / (script + ".py")).string()};
-  words.insert(words.end(), arguments.begin(), arguments.end());
-  std::vector<char*> argv;
-  for (std::string& word : words) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  std::vector<std::string> variables;
-  for (const char* name : {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS",
-                           "NUMBA_NUM_THREADS", "RAYON_NUM_THREADS"}) {
-    variables.push_back(std::string(name) + "=" + std::to_string(threads));
-  }
-  for (char** entry = environ; *entry != nullptr; ++entry) variables.emplace_back(*entry);
-  std::vector<char*> envp;
-  for (std::string& variable : variables) envp.push_back(variable.data());
-  envp.push_back(nullptr);
-  ::signal(SIGPIPE, SIG_IGN);  // a script that ended shows as an empty answer
-  auto impl = std::make_unique<Impl>();
-  impl->name = script;
-  impl->pid = ::fork();
-  if (impl->pid == 0) {
-    ::dup2(to[0], 0);
-    ::dup2(from[1], 1);
-    ::execve(argv[0], argv.data(), envp.data());
-    ::_exit(127);
-  }
-  ::close(to[0]);
-  ::close(from[1]);
-  impl->to = ::fdopen(to[1], "w");
-  impl->from = ::fdopen(from[0], "r");
+  auto process = start_rival(script, arguments, threads, {});
+  if (!process) return std::nullopt;
   // The first line says that everything was imported.
-  const auto hello = impl->pid > 0 ? impl->read_line() : std::nullopt;
-  if (!hello || *hello != "ready\n") {
+  if (!process->wait_ready(kImportTime)) {
     std::fprintf(stderr, "%s: the rival did not start; its figures stay empty\n", script.c_str());
     return std::nullopt;
   }
-  return Rival(std::move(impl));
+  return Rival(std::make_unique<Impl>(std::move(*process)));
 }
 
 Json Rival::ask(const Json& request) {
-  const std::string line = request.dump() + "\n";
-  std::fwrite(line.data(), 1, line.size(), impl_->to);
-  std::fflush(impl_->to);
-  const auto answer = impl_->read_line();
-  if (!answer) throw base::UserError(impl_->name + ": the rival's script ended early");
+  impl_->process.send(request);
+  const auto answer = impl_->process.read_line(kAnswerTime);
+  const std::string& name = impl_->process.name();
+  if (!answer) throw base::UserError(name + ": the rival's script ended early");
   Json json = Json::parse(*answer, nullptr, false);
   if (json.is_discarded()) {
-    throw base::UserError(impl_->name + ": expected JSON of the rival, got " +
-                          answer->substr(0, 200));
+    throw base::UserError(name + ": expected JSON of the rival, got " + answer->substr(0, 200));
   }
   if (json.contains("error")) {
-    throw base::UserError(impl_->name + ": " + json["error"].get<std::string>());
+    throw base::UserError(name + ": " + json["error"].get<std::string>());
   }
   return json;
+}
+
+std::optional<LineProcess> start_rival(const std::string& script,
+                                       const std::vector<std::string>& arguments, int threads,
+                                       const std::map<std::string, std::string>& environment,
+                                       std::chrono::milliseconds grace) {
+  const auto python = rival_python();
+  const auto folder = script_folder();
+  if (!python || !folder) return std::nullopt;
+  LineProcessOptions options;
+  options.name = script;
+  options.command = {python->string(), (*folder / (script + ".py")).string()};
+  options.command.insert(options.command.end(), arguments.begin(), arguments.end());
+  options.environment = environment;
+  options.grace = grace;
+  for (const char* name : {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS",
+                           "NUMBA_NUM_THREADS", "RAYON_NUM_THREADS"}) {
+    options.environment[name] = std::to_string(threads);
+  }
+  return LineProcess(options);
 }
 
 Json machine_facts() {

@@ -1,11 +1,15 @@
 #pragma once
 
+#include <chrono>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "launch/line_process.hpp"
 
 namespace rookery::launch {
 
@@ -32,6 +36,13 @@ class Rival {
   explicit Rival(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
+
+/// Starts such a script without waiting for "ready", with `environment` on top; nothing when the
+/// environment or the script is not there. `grace` as in `LineProcessOptions`.
+std::optional<LineProcess> start_rival(const std::string& script,
+                                       const std::vector<std::string>& arguments, int threads,
+                                       const std::map<std::string, std::string>& environment,
+                                       std::chrono::milliseconds grace = {});
 
 /// The environment's Python, when `launch/setup --peers` installed it.
 std::optional<std::filesystem::path> rival_python();

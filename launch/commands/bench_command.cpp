@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 
 #include "launch/commands.hpp"
+#include "launch/commands/bench_blog.hpp"
 #include "launch/commands/bench_bm25.hpp"
 #include "launch/commands/bench_encode.hpp"
 #include "launch/commands/bench_hnsw.hpp"
@@ -16,6 +17,7 @@ void add_bench_command(CLI::App& app) {
   CLI::App* bench = app.add_subcommand("bench", "Measure a part of the system");
   bench->require_subcommand(1);
   bench->footer("Example: rookery bench query wiki --queries 2000");
+  add_bench_blog(*bench);
   add_bench_bm25(*bench);
   add_bench_encode(*bench);
   add_bench_hnsw(*bench);

@@ -1,7 +1,7 @@
 """How a rival's script speaks with a benchmark: a line of JSON in, a line of JSON out.
 
     import rival            # after the heavy imports: standard output belongs to us from here on
-    rival.serve(answer)     # answer(request) -> a dict
+    rival.serve(answer)     # answer(request) -> a dict; `hello` follows "ready" in the first line
 
 `timed_ms(call, repeat)` gives the milliseconds of each repetition.
 """
@@ -24,8 +24,8 @@ def timed_ms(call, repeat):
     return times
 
 
-def serve(answer):
-    _channel.write("ready\n")
+def serve(answer, hello=""):
+    _channel.write(f"ready {hello}".strip() + "\n")
     for line in sys.stdin:
         try:
             reply = answer(json.loads(line))
