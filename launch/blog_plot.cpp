@@ -15,7 +15,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr double kWidth = 760, kHeight = 400;  // a README's column
-constexpr double kLeft = 56, kRight = 500, kTop = 56, kBottom = 352;
+constexpr double kLeft = 56, kRight = 470, kTop = 56, kBottom = 352;
 constexpr double kLabelGap = 17;  // between two lines of 13 px text
 
 /// One line of the drawing: a few systems, so that each can be told apart and is named beside it.
@@ -75,10 +75,10 @@ std::vector<Series> series_of(const Json& results, std::int64_t vectors,
   std::vector<Series> wanted = {{"torch", "torch.distributed", "s1"},
                                 {"ray", "Ray", "s2"},
                                 {"rank0", "rank 0 in C++ (faiss)", "s3"},
-                                {"rank0-best", "rank 0 in C++, best settings", "s4"},
-                                {"ray-best", "Ray, best settings", "s5"},
+                                {"rank0-best", "rank 0 in C++, best", "s4"},
+                                {"ray-best", "Ray, best", "s5"},
                                 {"pool", "Rookery, exact", "s6"},
-                                {"pool-int8", "Rookery, exact through int8", "s7"},
+                                {"pool-int8", "Rookery, exact by int8", "s7"},
                                 {"pool-hnsw", "Rookery, HNSW", "s8"}};
   std::vector<Series> found;
   for (Series& one : wanted) {

@@ -199,7 +199,7 @@ std::string blog_markdown(const Json& results) {
     if (!growth.empty()) text += "\n" + growth;
   }
   const Json marks = blog_marks(results);
-  if (!marks.empty()) {
+  if (std::ranges::any_of(marks, [](const Json& mark) { return !mark.at("got").is_null(); })) {
     text += "\n" + head_of({"mark", "wanted", "got", "met"});
     for (const Json& mark : marks) {
       text += row_of({mark.at("mark"), text_of("%.1f×", mark.at("wanted")),
