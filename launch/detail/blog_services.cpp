@@ -212,7 +212,7 @@ class RayService final : public BlogService {
                  {options_.data->folder().string(), address_, std::to_string(options_.actors),
                   std::to_string(rank), std::to_string(count), std::to_string(BlogData::kBatch),
                   std::to_string(options_.seed)},
-                 1, environment()));
+                 1, environment(), kRayEnd));
     }
     wait_for(ranks);
     return ranks;
