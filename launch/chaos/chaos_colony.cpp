@@ -87,8 +87,11 @@ void ChaosColony::start_agent() {
   auto command = options_.agent_prefix;
   command.insert(command.end(), {own_executable().string(), "agent", "--colony", options_.name});
   if (options_.proxied_control) {
-    control_ = std::make_unique<FaultProxy>(folder.head()->control, 1);
-    command.insert(command.end(), {"--head", control_->address()});
+    // Agent and nodes look the head up here, whatever else they are told.
+    auto record = folder.head().value();
+    control_ = std::make_unique<FaultProxy>(record.control, 1);
+    record.control = control_->address();
+    folder.write_head(record);
   }
   agent_.emplace(start(command, folder.log("agent")));
 }

@@ -37,6 +37,8 @@ void control_partition(ScenarioRoom& room, ScenarioReport& report) {
   report.count("failed calls while the control plane was cut", static_cast<double>(failed), 0);
   report.at_least("complete and in contact again", complete ? 1 : 0, 1);
   report.timing("until then", seconds, 10, "s");
+  report.at_least("control connections through the proxy",
+                  static_cast<double>(trial.colony().control_proxy().counts().connections), 5);
   report.notes.push_back(std::to_string(out_of_contact) +
                          " of 4 members were shown as out of contact at the end of the cut");
   // Now the data plane alone: the head sees healthy nodes that nobody reaches.
