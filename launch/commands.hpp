@@ -25,6 +25,7 @@ void add_ask_command(CLI::App& app);     // ask "question" CONFIG
 void add_serve_command(CLI::App& app);   // serve CONFIG
 void add_config_command(CLI::App& app);  // config check FILE
 void add_chaos_command(CLI::App& app);   // chaos --run all
+void add_trace_command(CLI::App& app);   // trace FILE… --out FILE
 void add_quickstart_command(CLI::App& app);  // quickstart
 
 }  // namespace rookery::launch

@@ -29,6 +29,7 @@ void add_commands(CLI::App& app) {
   add_head_command(app);
   add_agent_command(app);
   add_node_command(app);
+  add_trace_command(app);
 }
 
 }  // namespace

@@ -78,13 +78,13 @@ void CompletionsApi::handle(const base::HttpRequest& request, base::HttpReply& r
   const bool text = request.path == "/v1/completions";
   const bool chat = request.path == "/v1/chat/completions";
   const bool known = text || chat || request.path == "/v1/models" || request.path == "/healthz" ||
-                     request.path == "/metrics";
+                     request.path == "/readyz" || request.path == "/metrics";
   try {
     if (!known) {
       throw ApiError(404, "invalid_request_error", "",
                      "no such path: " + request.path +
-                         "; there are /v1/completions, /v1/chat/completions, /v1/models, /healthz "
-                         "and /metrics");
+                         "; there are /v1/completions, /v1/chat/completions, /v1/models, /healthz, "
+                         "/readyz and /metrics");
     }
     const std::string wanted = text || chat ? "POST" : "GET";
     if (request.method != wanted) {
@@ -95,7 +95,8 @@ void CompletionsApi::handle(const base::HttpRequest& request, base::HttpReply& r
       complete(text ? CompletionKind::kText : CompletionKind::kChat, request, reply);
     } else if (request.path == "/metrics") {
       reply.respond(200, "text/plain; version=0.0.4", metrics_.text());
-    } else if (request.path == "/healthz") {
+    } else if (request.path == "/healthz" || request.path == "/readyz") {
+      // The models are loaded before the port is opened: who is asked is ready.
       reply.respond(200, kJson,
                     nlohmann::json{{"status", "ok"}, {"waiting", worker_.waiting()}}.dump());
     } else {

@@ -6,6 +6,7 @@
 
 #include "base/http_server.hpp"
 #include "base/metrics.hpp"
+#include "base/process_metrics.hpp"
 #include "base/stop_signal.hpp"
 #include "launch/commands.hpp"
 #include "launch/commands/serving_target.hpp"
@@ -36,17 +37,21 @@ void run(Serve& serve) {
   options.model = target.options.generator;
   options.max_new_tokens = target.options.max_new_tokens;
   options.queue_requests_max = target.options.queue_requests_max;
+  base::ProcessMetrics process(metrics, "serve");
   serving::CompletionsApi api(*answerer, options, metrics);
 
   base::HttpServerOptions http;
   http.listen = target.options.listen;
   // Room for those who wait, and for health checks and refusals beside them.
   http.connections_max = target.options.queue_requests_max + 48;
-  const base::HttpServer server(http, [&](const base::HttpRequest& request,
-                                          base::HttpReply& reply) { api.handle(request, reply); });
+  const base::HttpServer server(http,
+                                [&](const base::HttpRequest& request, base::HttpReply& reply) {
+                                  if (request.path == "/metrics") process.update();
+                                  api.handle(request, reply);
+                                });
   std::printf(
       "serving %s over %s\nhttp://%s/v1/chat/completions · /v1/completions · /v1/models · "
-      "/healthz · /metrics\nstop with Ctrl-C\n",
+      "/healthz · /readyz · /metrics\nstop with Ctrl-C\n",
       options.model.c_str(), target.pool.c_str(), server.address().c_str());
   std::fflush(stdout);
   while (!stop.wait(std::chrono::hours(1))) {

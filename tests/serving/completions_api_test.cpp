@@ -198,6 +198,7 @@ TEST_F(CompletionsApiTest, ServesModelsHealthAndMetrics) {
   ASSERT_EQ(models["data"].size(), 1U);
   EXPECT_EQ(models["data"][0]["id"], "tiny");
   EXPECT_EQ(expect(200, get("/healthz"))["status"], "ok");
+  EXPECT_EQ(expect(200, get("/readyz"))["status"], "ok");
   (void)expect(200, post("/v1/completions", question()));
   FakeReply reply;
   api().handle(get("/metrics"), reply);
