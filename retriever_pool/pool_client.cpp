@@ -1,13 +1,16 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "base/error.hpp"
 #include "retriever_pool/answer_merge.hpp"
 #include "retriever_pool/detail/client_loop.hpp"
 #include "retriever_pool/detail/lease_keeper.hpp"
+#include "retriever_pool/local_documents.hpp"
 #include "retriever_pool/request_checks.hpp"
+#include "retriever_pool/result_cache.hpp"
 #include "retriever_pool/retriever.hpp"
 
 namespace rookery::retriever_pool {
@@ -19,9 +22,11 @@ using std::chrono::microseconds;
 class PoolClient final : public Retriever {
  public:
   explicit PoolClient(const PoolClientOptions& options)
-      : loop_(options),
+      : cache_(options.cache_bytes, options.metrics),
+        loop_(options),
         leases_(std::make_shared<detail::LeaseKeeper>(options)),
         timeout_(options.connect_timeout) {
+    if (options.local_documents) local_.emplace();
     if (!loop_.wait_for_view(options.connect_timeout)) {
       throw base::UserError(
           detail::no_view_text(options.head, options.connect_timeout, loop_.head_trouble()));
@@ -44,27 +49,17 @@ class PoolClient final : public Retriever {
                                      " is not served; hold a lease to have it kept");
     }
     check_request(request, index);
-    const std::string body = wire::encode_query(request, index.dimension);
-    const bool look_up = !request.ids.empty();
-    const std::int32_t k = look_up ? 1 : request.k;
-    auto call = std::make_shared<detail::PoolCall>();  // shared: the loop may outlast our patience
-    call->serial = next_serial_.fetch_add(1);
-    call->deadline = begin + request.deadline;
-    call->body.rebuild(body.data(), body.size());
-    call->batch = static_cast<std::uint32_t>(batch_of(request, index.dimension));
-    call->k = static_cast<std::uint32_t>(k);
-    call->pinned = request.generation;
-    call->shape = {request.want_passages, request.want_vectors, index.dimension};
-    call->shape.look_up = look_up;
-    loop_.submit(call);
-
-    std::unique_lock lock(call->mutex);
-    call->finished.wait(lock, [&] { return call->done; });  // the loop keeps the deadline
-    if (call->error) throw RetrievalError(*call->error);
-    RetrievalAnswer answer = merge_answers(std::move(call->answers), k);
-    answer.generation = call->generation;
-    answer.attempts = call->attempts;
+    std::string body = wire::encode_query(request, index.dimension);
+    const bool live = request.generation.empty();
+    if (live) {
+      if (auto cached = cache_.find(index.generation, body)) {
+        cached->total_time = std::chrono::duration_cast<microseconds>(Clock::now() - begin);
+        return std::move(*cached);
+      }
+    }
+    RetrievalAnswer answer = with_documents(request, index, body, begin + request.deadline);
     answer.total_time = std::chrono::duration_cast<microseconds>(Clock::now() - begin);
+    if (live) cache_.put(std::move(body), answer);
     return answer;
   }
 
@@ -89,6 +84,56 @@ class PoolClient final : public Retriever {
   }
 
  private:
+  // Passages and vectors from the snapshot on this host where it is open, else from the nodes.
+  RetrievalAnswer with_documents(const RetrievalRequest& request, const IndexDescription& index,
+                                 const std::string& body, Clock::time_point deadline) {
+    const bool wanted = request.want_passages || request.want_vectors;
+    if (wanted && local_) {
+      if (const auto snapshot = local_->find(loop_.local_source(index.generation))) {
+        RetrievalRequest bare = request;
+        bare.want_passages = bare.want_vectors = bare.float16_vectors = false;
+        RetrievalAnswer answer =
+            ask(bare, index, wire::encode_query(bare, index.dimension), deadline);
+        // A swap may have come in between: then the ids are another generation's.
+        if (answer.generation == index.generation &&
+            snapshot->fill(
+                answer, {request.want_passages, request.want_vectors, request.float16_vectors})) {
+          return answer;
+        }
+      }
+    }
+    return ask(request, index, body, deadline);
+  }
+
+  RetrievalAnswer ask(const RetrievalRequest& request, const IndexDescription& index,
+                      const std::string& body, Clock::time_point deadline) {
+    const bool look_up = !request.ids.empty();
+    const std::int32_t k = look_up ? 1 : request.k;
+    auto call = std::make_shared<detail::PoolCall>();  // shared: the loop may outlast our patience
+    call->serial = next_serial_.fetch_add(1);
+    call->deadline = deadline;
+    call->body.rebuild(body.data(), body.size());
+    call->batch = static_cast<std::uint32_t>(batch_of(request, index.dimension));
+    call->k = static_cast<std::uint32_t>(k);
+    call->priority = request.priority;
+    call->trace = request.trace;
+    call->pinned = request.generation;
+    call->shape = {request.want_passages, request.want_vectors, index.dimension};
+    call->shape.look_up = look_up;
+    call->shape.float16 = request.want_vectors && request.float16_vectors;
+    loop_.submit(call);
+
+    std::unique_lock lock(call->mutex);
+    call->finished.wait(lock, [&] { return call->done; });  // the loop keeps the deadline
+    if (call->error) throw RetrievalError(*call->error);
+    RetrievalAnswer answer = merge_answers(std::move(call->answers), k);
+    answer.generation = call->generation;
+    answer.attempts = call->attempts;
+    return answer;
+  }
+
+  ResultCache cache_;
+  std::optional<LocalDocuments> local_;
   detail::ClientLoop loop_;
   std::shared_ptr<detail::LeaseKeeper> leases_;  // shared: leases know it, weakly
   std::chrono::milliseconds timeout_;

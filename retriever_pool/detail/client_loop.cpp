@@ -70,6 +70,19 @@ IndexDescription ClientLoop::index(const std::string& generation) const {
   return found != nullptr ? found->index : IndexDescription{};
 }
 
+LocalSource ClientLoop::local_source(const std::string& generation) const {
+  static const std::string host = this_host();
+  const std::lock_guard lock(mutex_);
+  const GenerationView* found = view_ ? view_->find(options_.index, generation) : nullptr;
+  if (found == nullptr) return {};
+  const auto& members = view_->members;
+  const bool here = std::any_of(members.begin(), members.end(), [&](const ReplicaView& member) {
+    return member.host == host && member.generation == generation &&
+           member.index == found->index_name;
+  });
+  return {here ? found->snapshot : "", generation, found->index.files_digest};
+}
+
 void ClientLoop::run() {
   while (!closing_) {
     poll_sockets();
@@ -320,6 +333,8 @@ void ClientLoop::ask_due_shards(ActiveCall& active, Time now) {
 bool ClientLoop::ask(ActiveCall& active, std::int32_t shard, ReplicaEntry& replica, Time now) {
   wire::Header header;
   header.type = wire::Type::kQuery;
+  header.priority = static_cast<std::uint8_t>(active.call->priority);
+  header.trace = active.call->trace;
   header.request = {client_, active.call->serial};
   header.attempt = static_cast<std::uint32_t>(active.plan->attempts() + 1);
   header.remaining_us = microseconds_left(active.call->deadline, now);

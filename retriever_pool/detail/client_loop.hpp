@@ -15,6 +15,7 @@
 #include "retriever_pool/detail/pool_call.hpp"
 #include "retriever_pool/detail/replica_table.hpp"
 #include "retriever_pool/detail/sockets.hpp"
+#include "retriever_pool/local_documents.hpp"
 #include "retriever_pool/replica_choice.hpp"
 #include "retriever_pool/request_plan.hpp"
 #include "retriever_pool/retriever.hpp"
@@ -37,6 +38,8 @@ class ClientLoop {
   /// What is live, or what is served (or being prepared) by the name of `generation`; an empty
   /// description where there is none.
   [[nodiscard]] IndexDescription index(const std::string& generation = {}) const;
+  /// Where the generation lies when one of its nodes is on this host.
+  [[nodiscard]] LocalSource local_source(const std::string& generation) const;
 
  private:
   using Time = std::chrono::steady_clock::time_point;

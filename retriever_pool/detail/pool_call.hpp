@@ -23,6 +23,8 @@ struct PoolCall {
   zmq::message_t body;  ///< encoded query, the same for every shard and attempt
   std::uint32_t batch = 0, k = 0;
   wire::AnswerShape shape;
+  Priority priority = Priority::kVerification;
+  std::uint64_t trace = 0;
   std::string pinned;  ///< the generation that alone may answer; empty: the live one
 
   std::mutex mutex;
