@@ -6,6 +6,7 @@
 #include "launch/commands/bench_encode.hpp"
 #include "launch/commands/bench_hnsw.hpp"
 #include "launch/commands/bench_ivfpq.hpp"
+#include "launch/commands/bench_pool.hpp"
 #include "launch/commands/bench_query.hpp"
 #include "launch/commands/bench_ralm.hpp"
 #include "launch/commands/bench_scale.hpp"
@@ -22,6 +23,7 @@ void add_bench_command(CLI::App& app) {
   add_bench_encode(*bench);
   add_bench_hnsw(*bench);
   add_bench_ivfpq(*bench);
+  add_bench_pool(*bench);
   add_bench_query(*bench);
   add_bench_ralm(*bench);
   add_bench_scale(*bench);
