@@ -336,7 +336,11 @@ struct QueryServer::Impl {
       queue.finished(end);
       for (const ServiceScan& scan : scans) {
         queue.record(scan.cost_class, scan.queries, scan.took);
-        for (const auto wait : scan.waits) waits.add(wait, end);
+        const auto took = std::chrono::duration_cast<std::chrono::microseconds>(scan.took);
+        for (const auto wait : scan.waits) {
+          waits.add(wait, end);
+          answers.add(wait + took, end);
+        }
       }
     }
     for (const ServiceScan& scan : scans) metrics.scan(scan);
@@ -360,12 +364,18 @@ struct QueryServer::Impl {
 
   [[nodiscard]] QueryServerLoad counts() const {
     const std::lock_guard lock(mutex);
-    return {queue.size(), served.load(), refused.load(), 0};
+    return {queue.size(), served.load(), refused.load()};
   }
 
   [[nodiscard]] QueryServerLoad load() const {
     const std::lock_guard lock(mutex);
-    return {queue.size(), served.load(), refused.load(), waits.p95(Clock::now()).count()};
+    const auto now = Clock::now();
+    return {queue.size(),
+            served.load(),
+            refused.load(),
+            waits.p95(now).count(),
+            answers.percentile(50, now).count(),
+            answers.percentile(99, now).count()};
   }
 
   // Also when the search thread hangs, wherever that is: a mutex that cannot be had is work.
@@ -390,10 +400,10 @@ struct QueryServer::Impl {
   ShardService service;
   std::shared_ptr<spdlog::logger> logger = base::logger("retriever_pool");
 
-  mutable std::mutex mutex;  // guards queue, waits and stopping
+  mutable std::mutex mutex;  // guards queue, waits, answers and stopping
   std::condition_variable work;
   AdmissionQueue queue;
-  WaitPercentile waits;
+  WaitPercentile waits, answers;
   bool stopping = false;
   bool news = false;  // of the socket's thread: something was admitted
   QuerySample sample;

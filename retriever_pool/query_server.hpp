@@ -39,6 +39,8 @@ struct QueryServerOptions {
 struct QueryServerLoad {
   std::int64_t queue = 0, served = 0, refused = 0;  ///< requests: waiting, answered, not answered
   std::int64_t queue_wait_us = 0;  ///< 95th percentile of the last seconds' requests; 0: none came
+  /// From arrival to the end of the search, of the last seconds' requests; 0: none came.
+  std::int64_t p50_us = 0, p99_us = 0;
 };
 
 /// Whether the search thread gets on with its work: what a watchdog compares from time to time.

@@ -7,14 +7,16 @@
 
 namespace rookery::retriever_pool {
 
-/// How long requests waited lately: the 95th percentile over the last seconds. Bounded. Pure: the
+/// How long requests waited, or took, lately: percentiles over the last seconds. Bounded. Pure: the
 /// caller locks and tells the time.
 class WaitPercentile {
  public:
   using Time = std::chrono::steady_clock::time_point;
   void add(std::chrono::microseconds wait, Time now);
   /// 0 when nothing came in the last seconds.
-  [[nodiscard]] std::chrono::microseconds p95(Time now) const;
+  [[nodiscard]] std::chrono::microseconds p95(Time now) const { return percentile(95, now); }
+  /// As `p95`; `percent` in [1, 100].
+  [[nodiscard]] std::chrono::microseconds percentile(std::size_t percent, Time now) const;
 
  private:
   struct Wait {

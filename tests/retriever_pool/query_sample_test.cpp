@@ -65,6 +65,8 @@ TEST(WaitPercentileTest, IsTheNinetyFifthOfTheLastSeconds) {
   EXPECT_EQ(waits.p95(start), 0us);
   for (int i = 1; i <= 100; ++i) waits.add(std::chrono::microseconds(i), start);
   EXPECT_EQ(waits.p95(start), 95us);
+  EXPECT_EQ(waits.percentile(50, start), 50us);
+  EXPECT_EQ(waits.percentile(99, start), 99us);
   for (int i = 0; i < 2000; ++i) waits.add(7us, start + 1s);
   EXPECT_EQ(waits.p95(start + 1s), 7us);
   EXPECT_EQ(waits.p95(start + 7s), 0us);
