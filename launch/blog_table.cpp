@@ -53,7 +53,6 @@ std::optional<double> figure(const Json& cell, const char* name) {
 std::string label_of(const Json& results, const std::string& system, int actors) {
   const auto cells = cells_of(results, {.system = system});
   std::string label = cells.front()->at("label").get<std::string>();
-  if (label.starts_with("…")) label = "&nbsp;&nbsp;" + label;
   if (actors > 0) label += ", " + std::to_string(actors) + (actors == 1 ? " actor" : " actors");
   return label;
 }
