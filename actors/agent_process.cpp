@@ -7,6 +7,7 @@
 
 #include "actors/agent.hpp"
 #include "actors/colony_folder.hpp"
+#include "actors/colony_security.hpp"
 #include "actors/detail/system.hpp"
 #include "actors/head_connector.hpp"
 #include "actors/placement.hpp"
@@ -76,6 +77,9 @@ base::SubprocessOptions node_command(const AgentOptions& options, const ColonyFo
                      std::to_string(spec.batch_queries_max),
                      "--head-timeout",
                      "0"};
+  if (!options.keys.empty()) {
+    process.command.insert(process.command.end(), {"--keys", options.keys.string()});
+  }
   if (!options.head.empty()) {
     process.command.insert(process.command.end(), {"--head", options.head});
   }
@@ -98,11 +102,10 @@ base::SubprocessOptions node_command(const AgentOptions& options, const ColonyFo
 
 void run_agent(const AgentOptions& given, const base::StopSignal& stop) {
   AgentOptions options = given;
-  if (!options.listen.empty() && !is_loopback(options.listen) && !options.insecure) {
-    throw base::UserError(
-        "--listen: expected an address in 127.0.0.0/8, because the nodes' ports carry no keys yet, "
-        "got '" +
-        options.listen + "'; in a network you trust add --insecure");
+  const auto security = ColonySecurity::find(options.keys, options.colony);
+  options.keys = security.folder;
+  if (!options.listen.empty()) {
+    check_listen("--listen", options.listen, security, options.insecure);
   }
   if (options.colony.empty() && options.head.empty()) {
     throw base::UserError("expected --colony NAME or --head HOST:PORT, got neither");
@@ -111,12 +114,13 @@ void run_agent(const AgentOptions& given, const base::StopSignal& stop) {
   if (options.program == "/proc/self/exe") {
     options.program = std::filesystem::read_symlink("/proc/self/exe");
   }
+  options.watch.tls = security.tls;
   check_watch_address(options.watch, options.insecure);
   if (!options.head.empty()) detail::parse_host_port(options.head, "--head");
   if (!options.watch.trace.empty())
     options.watch.trace = std::filesystem::absolute(options.watch.trace);
 
-  detail::SystemConfig config;
+  detail::SystemConfig config(security.tls);
   caf::actor_system system(config);
   const auto contact =
       find_head(system, head_address(options.colony, options.head), options.head_timeout);

@@ -11,13 +11,14 @@
 namespace rookery::actors {
 
 struct AgentOptions {
-  std::string colony;      ///< empty: asked from the head at `head`
-  std::string head;        ///< control address HOST:PORT; used where `head.json` names none
-  std::string name;        ///< unique in the colony; empty: the host's name
-  std::string listen;      ///< address of this host's nodes; empty: the colony's `pool.listen`
-  bool insecure = false;   ///< allows `listen` beyond loopback
-  std::int32_t cores = 0;  ///< to divide among the nodes; 0: all usable ones
-  std::filesystem::path program;  ///< empty: the running executable
+  std::string colony;  ///< empty: asked from the head at `head`
+  std::string head;    ///< control address HOST:PORT; used where `head.json` names none
+  std::string name;    ///< unique in the colony; empty: the host's name
+  std::string listen;  ///< address of this host's nodes; empty: the colony's `pool.listen`
+  std::filesystem::path keys = {};  ///< key folder; empty: see `ColonySecurity::find`
+  bool insecure = false;            ///< allows `listen` beyond loopback
+  std::int32_t cores = 0;           ///< to divide among the nodes; 0: all usable ones
+  std::filesystem::path program;    ///< empty: the running executable
   /// `http` beyond loopback needs `insecure` or TLS; nodes write beside `trace`, as
   /// `STEM.NODE.json`.
   base::ProcessWatchOptions watch = {};

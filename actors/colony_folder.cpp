@@ -67,6 +67,12 @@ FolderLock::~FolderLock() {
   if (descriptor_ >= 0) close(descriptor_);
 }
 
+base::TlsFiles HeadRecord::tls() const {
+  base::TlsFiles files;
+  if (!keys.empty()) files.authority = fs::path(keys) / "ca.pem";
+  return files;
+}
+
 ColonyFolder::ColonyFolder(const std::string& name) : name_(name) {
   if (!is_colony_name(name)) {
     throw base::UserError(
@@ -112,14 +118,19 @@ std::optional<HeadRecord> ColonyFolder::head() const {
   return read_record<HeadRecord>(path_ / "head.json", [](const Json& json) {
     return HeadRecord{process_from(json.at("process")),      json.at("term").get<std::uint64_t>(),
                       json.at("control").get<std::string>(), json.at("routing").get<std::string>(),
-                      json.at("http").get<std::string>(),    json.at("config").get<std::string>()};
+                      json.at("http").get<std::string>(),    json.at("config").get<std::string>(),
+                      json.value("keys", std::string())};
   });
 }
 
 void ColonyFolder::write_head(const HeadRecord& record) const {
-  const Json json = {
-      {"process", to_json(record.process)}, {"term", record.term}, {"control", record.control},
-      {"routing", record.routing},          {"http", record.http}, {"config", record.config}};
+  const Json json = {{"process", to_json(record.process)},
+                     {"term", record.term},
+                     {"control", record.control},
+                     {"routing", record.routing},
+                     {"http", record.http},
+                     {"config", record.config},
+                     {"keys", record.keys}};
   base::write_file_atomically(path_ / "head.json", json.dump(2) + "\n");
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "actors/process_identity.hpp"
+#include "base/http_server.hpp"
 
 namespace rookery::actors {
 
@@ -14,10 +15,13 @@ namespace rookery::actors {
 struct HeadRecord {
   ProcessIdentity process;
   std::uint64_t term = 0;
-  std::string control;  ///< CAF, "127.0.0.1:7069"
-  std::string routing;  ///< routing view for clients, "tcp://127.0.0.1:7071"
-  std::string http;     ///< admin, "127.0.0.1:7070"
-  std::string config;   ///< absolute path of the colony file
+  std::string control;    ///< CAF, "127.0.0.1:7069"
+  std::string routing;    ///< routing view for clients, "tcp://127.0.0.1:7071"
+  std::string http;       ///< admin, "127.0.0.1:7070"
+  std::string config;     ///< absolute path of the colony file
+  std::string keys = {};  ///< absolute path of the key folder; empty: ports without keys
+  /// What a client of `http` trusts; empty without keys.
+  [[nodiscard]] base::TlsFiles tls() const;
 };
 
 /// `agent.json`: this host's agent and the nodes it parents.

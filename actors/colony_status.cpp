@@ -113,11 +113,16 @@ ColonyStatus ColonyStatus::from_json(const std::string& text, const std::string&
   }
 }
 
-ColonyStatus fetch_status(const std::string& http, std::chrono::milliseconds timeout) {
+ColonyStatus fetch_status(const HeadRecord& head, std::chrono::milliseconds timeout) {
+  return fetch_status(head.http, timeout, head.tls());
+}
+
+ColonyStatus fetch_status(const std::string& http, std::chrono::milliseconds timeout,
+                          const base::TlsFiles& tls) {
   base::HttpRequest request;
   request.method = "GET";
   request.path = "/v1/status";
-  const auto answer = base::http_request(http, request, timeout);
+  const auto answer = base::http_request(http, request, timeout, tls);
   const auto where = "http://" + http + "/v1/status";
   if (answer.status != 200) {
     throw base::UserError(where + ": expected status 200, got " + std::to_string(answer.status));

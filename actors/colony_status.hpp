@@ -5,6 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "actors/colony_folder.hpp"
+#include "base/http_server.hpp"
+
 namespace rookery::actors {
 
 /// One wanted replica as the head sees it.
@@ -69,7 +72,11 @@ struct ColonyStatus {
   static ColonyStatus from_json(const std::string& text, const std::string& where);
 };
 
-/// Asks a head's HTTP address. Throws `UserError` when no status comes in time.
-ColonyStatus fetch_status(const std::string& http, std::chrono::milliseconds timeout);
+/// Asks a head's HTTP address, over TLS where `tls` names an authority. Throws `UserError` when no
+/// status comes in time.
+ColonyStatus fetch_status(const std::string& http, std::chrono::milliseconds timeout,
+                          const base::TlsFiles& tls = {});
+/// Of the head that the record names.
+ColonyStatus fetch_status(const HeadRecord& head, std::chrono::milliseconds timeout);
 
 }  // namespace rookery::actors

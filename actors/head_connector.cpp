@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "actors/colony_folder.hpp"
+#include "actors/detail/control_port.hpp"
 #include "actors/detail/system.hpp"
 #include "actors/registry.hpp"
 #include "base/error.hpp"
@@ -71,13 +72,17 @@ std::optional<HeadContact> connect_to_head(caf::actor_system& system, const std:
   std::optional<HeadContact> contact;
   const caf::scoped_actor self(system);
   caf::strong_actor_ptr registry;
-  self->request(system.middleman().actor_handle(), kHandshakeTimeout, caf::connect_atom_v,
+  const std::string hint =
+      system.has_openssl_manager()
+          ? "; does it have keys, and of the same authority as ours?"
+          : "; if it has keys, give --keys DIR (a copy of its key folder without ca.key)";
+  self->request(detail::control_connector(system), kHandshakeTimeout, caf::connect_atom_v,
                 target.host, target.port)
       .receive([&](const caf::node_id&, const caf::strong_actor_ptr& actor,
                    const std::set<std::string>&) { registry = actor; },
                [&](const caf::error& error) {
                  why = "the port is open, but no Rookery head of this version answers (" +
-                       caf::to_string(error) + ")";
+                       caf::to_string(error) + ")" + hint;
                });
   if (!registry) {
     if (why.empty()) why = "the port is open, but it is no Rookery head's control port";

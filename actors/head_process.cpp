@@ -10,6 +10,8 @@
 
 #include "actors/admin_pages.hpp"
 #include "actors/colony_folder.hpp"
+#include "actors/colony_security.hpp"
+#include "actors/detail/control_port.hpp"
 #include "actors/detail/system.hpp"
 #include "actors/registry.hpp"
 #include "actors/supervisor.hpp"
@@ -153,9 +155,12 @@ void run_head(const HeadOptions& options, const base::StopSignal& stop) {
   const auto last = folder.head().value_or(HeadRecord{});
   const auto& pool = options.pool;
 
+  base::Metrics metrics;
+  const auto security = ColonySecurity::open(pool.keys);
   auto views = open_port(pool.routing_port, port_of(last.routing), [&](int port) {
-    return std::make_unique<retriever_pool::ViewServer>("tcp://" + pool.listen + ":" +
-                                                        (port == 0 ? "*" : std::to_string(port)));
+    return std::make_unique<retriever_pool::ViewServer>(
+        "tcp://" + pool.listen + ":" + (port == 0 ? "*" : std::to_string(port)), security.curve,
+        retriever_pool::LeaseLimits{}, &metrics);
   });
   retriever_pool::RoutingView view;
   view.colony = options.colony;
@@ -165,14 +170,14 @@ void run_head(const HeadOptions& options, const base::StopSignal& stop) {
   const auto board = std::make_shared<StatusBoard>();
   board->update(Membership(view, {}, std::chrono::steady_clock::now()));
   const auto observer = std::make_shared<ColonyObserver>();
-  base::Metrics metrics;
   const auto http = open_port(pool.http_port, port_of(last.http), [&](int port) {
     base::HttpServerOptions server;
     server.listen = pool.listen + ":" + std::to_string(port);
+    server.tls = security.tls;
     return std::make_unique<base::HttpServer>(server, make_admin_pages(board, observer, metrics));
   });
 
-  detail::SystemConfig config;
+  detail::SystemConfig config(security.tls);
   caf::actor_system system(config);
   NodeSpec node;
   node.snapshot = snapshot;
@@ -222,8 +227,8 @@ void run_head(const HeadOptions& options, const base::StopSignal& stop) {
   std::uint16_t control = 0;
   try {
     control = open_port(pool.control_port, port_of(last.control), [&](int port) {
-      const auto bound = system.middleman().publish(registry, static_cast<std::uint16_t>(port),
-                                                    pool.listen.c_str(), true);
+      const auto bound =
+          detail::publish_control(system, registry, static_cast<std::uint16_t>(port), pool.listen);
       if (!bound) {
         throw base::UserError(options.config.string() +
                               ": pool.control_port: expected a free port "
@@ -235,16 +240,18 @@ void run_head(const HeadOptions& options, const base::StopSignal& stop) {
     });
     folder.write_head({ProcessIdentity::self(), wanted.term,
                        pool.listen + ":" + std::to_string(control), views->endpoint(),
-                       http->address(), std::filesystem::absolute(options.config).string()});
+                       http->address(), std::filesystem::absolute(options.config).string(),
+                       security.folder.string()});
   } catch (...) {
     stop_actors();  // a published actor keeps the system alive
     throw;
   }
-  log->info("head: colony {} term {} · control {}:{} · routing {} · http://{}", options.colony,
-            wanted.term, pool.listen, control, views->endpoint(), http->address());
+  log->info("head: colony {} term {} · control {}:{} · routing {} · {}://{}", options.colony,
+            wanted.term, pool.listen, control, views->endpoint(),
+            security.empty() ? "http" : "https", http->address());
 
   while (!stop.wait(1s)) observe(*observer, *board);
-  system.middleman().unpublish(registry, control);
+  detail::unpublish_control(system, registry, control);
   stop_actors();
 }
 

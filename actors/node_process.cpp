@@ -9,9 +9,9 @@
 #include <utility>
 
 #include "actors/colony_folder.hpp"
+#include "actors/colony_security.hpp"
 #include "actors/detail/system.hpp"
 #include "actors/head_connector.hpp"
-#include "actors/pool_options.hpp"
 #include "actors/process_identity.hpp"
 #include "actors/retrieval_actor.hpp"
 #include "actors/shard_host.hpp"
@@ -91,13 +91,11 @@ NodeHello make_hello(const NodeOptions& options, const std::string& generation) 
 }  // namespace
 
 void run_node(const NodeOptions& options, const base::StopSignal& stop) {
-  if (!is_loopback(options.listen) && !options.insecure) {
-    throw base::UserError(
-        "--listen: expected an address in 127.0.0.0/8, because the port carries no keys yet, got "
-        "'" +
-        options.listen + "'; in a network you trust add --insecure");
-  }
-  check_watch_address(options.watch, options.insecure);
+  const auto security = ColonySecurity::find(options.keys, options.colony);
+  check_listen("--listen", options.listen, security, options.insecure);
+  auto watched = options.watch;
+  watched.tls = security.tls;
+  check_watch_address(watched, options.insecure);
   if (!options.head.empty()) detail::parse_host_port(options.head, "--head");
   base::explain_bus_errors();
   const auto manifest = check_snapshot(options);
@@ -106,12 +104,12 @@ void run_node(const NodeOptions& options, const base::StopSignal& stop) {
 
   Failure failure;
   base::Metrics metrics;
-  detail::SystemConfig config;
+  detail::SystemConfig config(security.tls);
   caf::actor_system system(config);
   if (options.head_timeout > 0ms) find_head(system, where, options.head_timeout);
 
   const auto hello = make_hello(options, manifest.generation);
-  base::ProcessWatch watch(options.watch, "node", hello.node, metrics);
+  base::ProcessWatch watch(watched, "node", hello.node, metrics);
   watch.set_readiness({false, "shard " + std::to_string(options.shard) + " is being loaded"});
   RetrievalActor actor;
   ShardHostSetup host_setup;
@@ -119,6 +117,7 @@ void run_node(const NodeOptions& options, const base::StopSignal& stop) {
   host_setup.shard = options.shard;
   host_setup.generation = manifest.generation;
   host_setup.server.bind = "tcp://" + options.listen + ":*";
+  host_setup.server.keys = security.curve;
   host_setup.server.threads = options.threads > 0 ? options.threads : base::usable_cores();
   host_setup.server.queue_requests_max = options.queue_requests_max;
   host_setup.server.queue_bytes_max = options.queue_bytes_max;

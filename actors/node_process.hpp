@@ -18,8 +18,9 @@ struct NodeOptions {
   std::int32_t shard = 0, replica = 0;
   std::string name;  ///< empty: "node-SHARD-REPLICA"
   std::string listen = "127.0.0.1";
-  bool insecure = false;     ///< allows `listen` beyond loopback
-  std::int32_t threads = 0;  ///< 0: all usable cores
+  std::filesystem::path keys = {};  ///< key folder; empty: see `ColonySecurity::find`
+  bool insecure = false;            ///< allows `listen` beyond loopback
+  std::int32_t threads = 0;         ///< 0: all usable cores
   std::int32_t queue_requests_max = 256;
   std::int64_t queue_bytes_max = 64 << 20;
   std::int32_t batch_queries_max = 128;

@@ -27,6 +27,7 @@ PoolOptions PoolOptions::from_options(base::OptionReader reader) {
   reader.read("shards", options.shards, 1, 1024);
   reader.read("replicas", options.replicas, 1, 64);
   reader.read("listen", options.listen);
+  reader.read("keys", options.keys);
   reader.read("insecure", options.insecure);
   reader.read("control_port", options.control_port, 0, 65535);
   reader.read("routing_port", options.routing_port, 0, 65535);
@@ -40,11 +41,13 @@ PoolOptions PoolOptions::from_options(base::OptionReader reader) {
   if (!parse_ipv4(options.listen)) {
     reader.fail("listen", "an IPv4 address such as 127.0.0.1", "'" + options.listen + "'");
   }
-  if (!is_loopback(options.listen) && !options.insecure) {
-    reader.fail("listen",
-                "an address in 127.0.0.0/8, because the ports carry no keys yet (who reaches them "
-                "controls the colony); in a network you trust set pool.insecure: true",
-                "'" + options.listen + "'");
+  if (!is_loopback(options.listen) && !options.insecure && options.keys.empty()) {
+    reader.fail(
+        "listen",
+        "an address in 127.0.0.0/8, because the ports have no keys (who reaches them controls "
+        "the colony); make keys with rookery keys new DIR and set pool.keys: DIR, or, in a "
+        "network you trust, pool.insecure: true",
+        "'" + options.listen + "'");
   }
   reader.finish();
   return options;

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 
@@ -19,6 +20,7 @@ struct PoolOptions {
       shards;                 ///< unset: as many as the snapshot has, else checked against it
   std::int32_t replicas = 1;  ///< of each shard, [1, 64]
   std::string listen = "127.0.0.1";  ///< IPv4 address of all ports
+  std::filesystem::path keys;        ///< key folder (rookery keys new); empty: ports without keys
   bool insecure = false;             ///< allows `listen` beyond loopback without keys (law 5)
   std::int32_t control_port = 0;     ///< CAF; 0 takes a free one and keeps it for the next term
   std::int32_t routing_port = 0;     ///< routing view for clients; 0 as above
@@ -28,7 +30,7 @@ struct PoolOptions {
   std::int32_t queue_requests_max = 256;    ///< further requests are refused at once
   std::int64_t queue_bytes_max = 64 << 20;  ///< of waiting requests, a node
   std::int32_t batch_queries_max = 128;     ///< queries merged into one scan
-  /// Refuses `listen` beyond 127.0.0.0/8 unless `insecure` is set.
+  /// Refuses `listen` beyond 127.0.0.0/8 unless there are `keys` or `insecure` is set.
   static PoolOptions from_options(base::OptionReader reader);
 };
 

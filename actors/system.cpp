@@ -1,11 +1,14 @@
 #include <unistd.h>
 
+#include <caf/openssl/all.hpp>
+
 #include <charconv>
 #include <mutex>
 #include <vector>
 
 #include "actors/detail/system.hpp"
 #include "actors/messages.hpp"
+#include "base/descriptor_limit.hpp"
 #include "base/error.hpp"
 
 namespace rookery::actors::detail {
@@ -14,14 +17,23 @@ void register_message_types() {
   static std::once_flag once;
   std::call_once(once, [] {
     caf::init_global_meta_objects<caf::id_block::rookery_actors>();
+    caf::openssl::manager::init_global_meta_objects();
     caf::io::middleman::init_global_meta_objects();
     caf::core::init_global_meta_objects();
   });
 }
 
-SystemConfig::SystemConfig() {
+SystemConfig::SystemConfig(const base::TlsFiles& tls) {
+  base::raise_descriptor_limit();  // every process of a colony comes by here
   register_message_types();
   load<caf::io::middleman>();
+  // Never without certificates: CAF would then take anonymous ciphers.
+  if (!tls.empty()) {
+    load<caf::openssl::manager>();
+    openssl_certificate = tls.certificate.string();
+    openssl_key = tls.key.string();
+    openssl_cafile = tls.authority.string();
+  }
   // Sharing wakes a thread in 111 µs where stealing takes 273 µs on two cores; control needs few.
   set("caf.scheduler.policy", "sharing");
   set("caf.scheduler.max-threads", 2);

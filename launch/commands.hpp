@@ -10,12 +10,13 @@ namespace rookery::launch {
 /// to `rookery`. A callback throws `base::UserError` for a user's mistake (exit code 2) and
 /// `CLI::RuntimeError(code)` to end with another code. One file a command:
 /// `launch/commands/NAME_command.cpp`.
-void add_index_command(CLI::App& app);   // index build | add | reshard | append | …
-void add_query_command(CLI::App& app);   // query COLONY|SNAPSHOT "text" -k 5
-void add_bench_command(CLI::App& app);   // bench query | ralm
-void add_head_command(CLI::App& app);    // head CONFIG
-void add_agent_command(CLI::App& app);   // agent --head HOST:PORT
-void add_node_command(CLI::App& app);    // node --head HOST:PORT --shard S --replica R --index DIR
+void add_index_command(CLI::App& app);  // index build | add | reshard | append | …
+void add_query_command(CLI::App& app);  // query COLONY|SNAPSHOT "text" -k 5
+void add_bench_command(CLI::App& app);  // bench query | ralm
+void add_head_command(CLI::App& app);   // head CONFIG
+void add_agent_command(CLI::App& app);  // agent --head HOST:PORT
+void add_node_command(CLI::App& app);
+void add_keys_command(CLI::App& app);    // node --head HOST:PORT --shard S --replica R --index DIR
 void add_up_command(CLI::App& app);      // up CONFIG
 void add_down_command(CLI::App& app);    // down COLONY
 void add_status_command(CLI::App& app);  // status COLONY

@@ -6,6 +6,7 @@
 #include "base/error.hpp"
 #include "base/option_reader.hpp"
 #include "index_tools/manifest.hpp"
+#include "retriever_pool/key_folder.hpp"
 
 namespace rookery::launch {
 
@@ -22,7 +23,14 @@ std::unique_ptr<Retriever> open_retriever(const std::string& target, int threads
   if (!endpoint && std::filesystem::is_directory(path)) {
     return open_embedded_pool({path.string(), threads});
   }
-  client.head = endpoint ? target : actors::head_routing_endpoint(target);
+  if (endpoint) {
+    client.head = target;
+    client.keys = find_client_keys("");
+  } else {
+    const auto head = actors::ColonyFolder::find(target).running_head();
+    client.head = head.routing;
+    client.keys = find_client_keys("", head.keys);
+  }
   return open_pool_client(client);
 }
 

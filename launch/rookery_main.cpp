@@ -26,6 +26,7 @@ void add_commands(CLI::App& app) {
   add_bench_command(app);
   add_chaos_command(app);
   add_config_command(app);
+  add_keys_command(app);
   add_head_command(app);
   add_agent_command(app);
   add_node_command(app);

@@ -203,6 +203,11 @@ void KeyFolder::rotate_tls(std::chrono::hours validity) const {
   issue(path_, base::read_certificate(base::read_secret(file), file.string()).hosts, validity);
 }
 
+KeyFolder KeyFolder::renew_certificate(const fs::path& folder, std::chrono::hours validity) {
+  KeyFolder(fs::absolute(folder)).rotate_tls(validity);
+  return open(folder);
+}
+
 void KeyFolder::rotate_curve() const {
   const CurvePair pair = make_curve_pair();
   const std::string authority = base::read_file(path_ / "ca.pem");

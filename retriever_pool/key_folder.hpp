@@ -24,7 +24,6 @@ struct KeyFolderOptions {
 ///   server.key          the CURVE pair of head and nodes (JSON)
 ///   allowed/NAME.pub    public keys of the clients that may connect
 ///   clients/NAME.key    what client NAME needs, to be carried to its host (JSON)
-///   admin.token         made by the first head
 ///
 /// Files are replaced atomically. Throws `UserError` naming the file everywhere.
 class KeyFolder {
@@ -42,6 +41,9 @@ class KeyFolder {
   void revoke(const std::string& name) const;
   /// A new certificate of the same authority: taken for every new connection, nothing restarts.
   void rotate_tls(std::chrono::hours validity) const;
+  /// The same for a folder whose certificate has expired, which `open` refuses; opens it then.
+  static KeyFolder renew_certificate(const std::filesystem::path& folder,
+                                     std::chrono::hours validity);
   /// A new CURVE pair of the servers, and the clients' files with it. Head and nodes take it when
   /// they start, and from then on only clients with the new files reach them.
   void rotate_curve() const;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "retriever_pool/key_folder.hpp"
 #include "base/log.hpp"
 
 namespace rookery::trainer {
@@ -90,6 +91,7 @@ std::unique_ptr<retriever_pool::Retriever> open_retriever(
   if (pool.starts_with("tcp://")) {
     retriever_pool::PoolClientOptions options;
     options.head = pool;
+    options.keys = retriever_pool::find_client_keys("");
     return retriever_pool::open_pool_client(options);
   }
   throw base::UserError("pool: expected embedded or the head's endpoint tcp://HOST:PORT, got '" +

@@ -6,12 +6,16 @@
 #include <cstdint>
 #include <string>
 
+#include "base/http_server.hpp"
+
 namespace rookery::actors::detail {
 
 /// One process's actor system with our settings; reads no file and no argument of its own.
 class SystemConfig : public caf::actor_system_config {
  public:
-  SystemConfig();
+  /// With `tls`, control ports ask every peer for a certificate of its authority; CAF looks at no
+  /// host name, and reads the files again for every connection.
+  explicit SystemConfig(const base::TlsFiles& tls = {});
 };
 
 /// Registers our message types; before the first actor system of the process. Idempotent.

@@ -20,6 +20,9 @@ void add_agent_command(CLI::App& app) {
   command->add_option("--name", options->name, "the agent's name (default: the host's)");
   command->add_option("--listen", options->listen,
                       "IPv4 address of this host's nodes (default: the colony's pool.listen)");
+  command->add_option(
+      "--keys", options->keys,
+      "the colony's key folder (default: $ROOKERY_KEYS, else the head's on this host)");
   command->add_flag("--insecure", options->insecure,
                     "allow --listen beyond loopback, without keys");
   command->add_option("--cores", options->cores, "cores to divide among the nodes (default: all)")

@@ -8,6 +8,7 @@
 #include "base/error.hpp"
 #include "base/stop_signal.hpp"
 #include "launch/commands.hpp"
+#include "launch/commands/keys_flag.hpp"
 #include "launch/commands/serving_target.hpp"
 #include "serving/answerer.hpp"
 #include "serving/serving_models.hpp"
@@ -127,6 +128,7 @@ void add_ask_command(CLI::App& app) {
   command->add_option("--prompt", ask->prompt, "chat: through the template; plain: continue a text")
       ->check(CLI::IsMember({"chat", "plain"}));
   command->add_option("--json", ask->json, "Write answer, passages and figures to FILE");
+  add_keys_flag(*command);
   command->footer("Example: rookery ask \"What is photosynthesis?\" configs/wiki.yaml");
   command->callback([ask] { run(*ask); });
 }

@@ -1,3 +1,4 @@
+#include "launch/commands/keys_flag.hpp"
 #include "launch/commands/eval_qa.hpp"
 
 #include <CLI/CLI.hpp>
@@ -38,8 +39,12 @@ std::unique_ptr<retriever_pool::Retriever> open_pool(const EvalQa& options) {
     throw base::UserError("eval qa: expected either --index DIR or --pool TARGET, got " +
                           std::string(options.index.empty() ? "neither" : "both"));
   }
-  const std::string pool =
-      options.pool.empty() ? "embedded" : actors::head_routing_endpoint(options.pool);
+  std::string pool = options.pool.empty() ? "embedded" : options.pool;
+  if (!options.pool.empty() && !pool.starts_with("tcp://")) {
+    const auto head = actors::ColonyFolder::find(pool).running_head();
+    use_keys_of_colony(head.keys);
+    pool = head.routing;
+  }
   return std::make_unique<trainer::PatientRetriever>(
       trainer::open_retriever(pool, {.snapshot = options.index, .threads = options.threads}),
       trainer::PatienceOptions{});

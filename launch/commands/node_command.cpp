@@ -30,6 +30,9 @@ void add_node_command(CLI::App& app) {
   command->add_option("--name", options->name, "the node's name (default: node-SHARD-REPLICA)");
   command->add_option("--listen", options->listen, "IPv4 address of its data plane")
       ->capture_default_str();
+  command->add_option(
+      "--keys", options->keys,
+      "the colony's key folder (default: $ROOKERY_KEYS, else the head's on this host)");
   command->add_flag("--insecure", options->insecure,
                     "allow --listen beyond loopback, without keys");
   command->add_option("--threads", options->threads, "search threads (default: all cores)")

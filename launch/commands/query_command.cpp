@@ -13,6 +13,7 @@
 #include "engine/text_encoder.hpp"
 #include "engine/weights.hpp"
 #include "launch/commands.hpp"
+#include "launch/commands/keys_flag.hpp"
 #include "launch/commands/search_flags.hpp"
 #include "launch/commands/trace_flag.hpp"
 #include "launch/open_retriever.hpp"
@@ -165,6 +166,7 @@ void add_query_command(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--json", arguments->json, "Write the answer to this file as JSON");
   arguments->trace.add_to(*command);
+  add_keys_flag(*command);
   command->footer(
       "Example: rookery query wiki \"who proposed the actor model\" -k 3\n"
       "Example: rookery query wiki \"actor model\" --kind bm25 --allow-topic Technology");

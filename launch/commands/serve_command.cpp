@@ -4,11 +4,13 @@
 #include <memory>
 #include <string>
 
+#include "actors/colony_security.hpp"
 #include "base/http_server.hpp"
 #include "base/metrics.hpp"
 #include "base/process_metrics.hpp"
 #include "base/stop_signal.hpp"
 #include "launch/commands.hpp"
+#include "launch/commands/keys_flag.hpp"
 #include "launch/commands/serving_target.hpp"
 #include "launch/commands/trace_flag.hpp"
 #include "serving/completions_api.hpp"
@@ -19,6 +21,7 @@ namespace {
 
 struct Serve {
   std::string target, listen;
+  bool insecure = false;
   TraceFlag trace;
 };
 
@@ -30,6 +33,11 @@ void run(Serve& serve) {
   client.trace = serve.trace.open("rookery serve");
   ServingTarget target = open_serving_target(serve.target, client);
   if (!serve.listen.empty()) target.options.listen = serve.listen;
+  const auto security = actors::ColonySecurity::find({}, "");
+  const auto host = target.options.listen.substr(0, target.options.listen.rfind(':'));
+  if (host != "localhost" && host != "[::1]") {
+    actors::check_listen("serve.listen", host, security, serve.insecure);
+  }
   serving::ServingModels models(target.options);
   const auto answerer = models.make_answerer(target.retriever.get());
 
@@ -42,6 +50,7 @@ void run(Serve& serve) {
 
   base::HttpServerOptions http;
   http.listen = target.options.listen;
+  http.tls = security.tls;
   // Room for those who wait, and for health checks and refusals beside them.
   http.connections_max = target.options.queue_requests_max + 48;
   const base::HttpServer server(http,
@@ -50,9 +59,10 @@ void run(Serve& serve) {
                                   api.handle(request, reply);
                                 });
   std::printf(
-      "serving %s over %s\nhttp://%s/v1/chat/completions · /v1/completions · /v1/models · "
+      "serving %s over %s\n%s://%s/v1/chat/completions · /v1/completions · /v1/models · "
       "/healthz · /readyz · /metrics\nstop with Ctrl-C\n",
-      options.model.c_str(), target.pool.c_str(), server.address().c_str());
+      options.model.c_str(), target.pool.c_str(), security.empty() ? "http" : "https",
+      server.address().c_str());
   std::fflush(stdout);
   while (!stop.wait(std::chrono::hours(1))) {
   }
@@ -69,7 +79,9 @@ void add_serve_command(CLI::App& app) {
                    "A colony's YAML file or name, or a snapshot's folder (searched in process)")
       ->required();
   command->add_option("--listen", serve->listen, "HOST:PORT instead of serve.listen");
+  command->add_flag("--insecure", serve->insecure, "allow --listen beyond loopback, without keys");
   serve->trace.add_to(*command);
+  add_keys_flag(*command);
   command->footer(
       "Example: rookery serve configs/wiki.yaml\n"
       "  curl http://127.0.0.1:8080/v1/chat/completions -d '{\"model\": \"smollm2-135m\", "

@@ -37,9 +37,8 @@ inline ServingTarget open_serving_target(const std::string& target,
     out.pool = "no pool";
     return out;
   }
-  std::string endpoint;
   try {
-    endpoint = actors::head_routing_endpoint(config.colony);
+    (void)actors::ColonyFolder(config.colony).running_head();
   } catch (const base::UserError&) {
     // The colony is not up.
     out.pool = config.index.path.string() + ", searched in this process";
@@ -47,7 +46,7 @@ inline ServingTarget open_serving_target(const std::string& target,
     return out;
   }
   out.pool = "the colony " + config.colony;
-  out.retriever = open_retriever(endpoint, 0, client);
+  out.retriever = open_retriever(config.colony, 0, client);
   return out;
 }
 

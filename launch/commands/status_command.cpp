@@ -33,14 +33,14 @@ void watch(const actors::ColonyFolder& folder) {
   const bool redraw = base::decorated(STDOUT_FILENO);
   ServedRates rates;
   // The first look fails as any command does.
-  auto status = actors::fetch_status(folder.running_head().http, kAnswerTimeout);
+  auto status = actors::fetch_status(folder.running_head(), kAnswerTimeout);
   auto heard = Clock::now();
   rates.look(status, heard);
   StatusTableOptions options{redraw, 0};
   do {
     try {
       // Looked up each time: a new head may have another port.
-      status = actors::fetch_status(folder.running_head().http, kAnswerTimeout);
+      status = actors::fetch_status(folder.running_head(), kAnswerTimeout);
       heard = Clock::now();
       rates.look(status, heard);
       options.silent_seconds = 0;
@@ -73,7 +73,7 @@ void add_status_command(CLI::App& app) {
       watch(folder);
       return;
     }
-    const auto status = actors::fetch_status(folder.running_head().http, kAnswerTimeout);
+    const auto status = actors::fetch_status(folder.running_head(), kAnswerTimeout);
     std::printf("%s",
                 status_table(status, ServedRates(), {base::decorated(STDOUT_FILENO), 0}).c_str());
     if (!options->json.empty()) {

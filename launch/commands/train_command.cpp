@@ -19,6 +19,7 @@
 #include "base/subprocess.hpp"
 #include "launch/colony_config.hpp"
 #include "launch/commands.hpp"
+#include "launch/commands/keys_flag.hpp"
 
 namespace rookery::launch {
 namespace {
@@ -33,7 +34,7 @@ struct TrainCommand {
   std::string config, pool, index, checkpoint, json;
   int nproc = 0;
   std::int64_t steps = -1, seed = -1;
-  bool resume = false;
+  bool resume = false, insecure = false;
 };
 
 /// A port that was free a moment ago; rank 0 binds it next.
@@ -66,7 +67,12 @@ std::vector<std::string> rank_command(const TrainCommand& options, const ColonyC
   }
   std::string pool = options.pool.empty() ? config.train.pool : options.pool;
   if (pool != "embedded") {
-    pool = actors::head_routing_endpoint(pool == "colony" ? config.colony : pool);
+    if (pool == "colony") pool = config.colony;
+    if (!pool.starts_with("tcp://")) {
+      const auto head = actors::ColonyFolder::find(pool).running_head();
+      use_keys_of_colony(head.keys);
+      pool = head.routing;
+    }
   }
   std::vector<std::string> command = {program.string(), "train", options.config, "--pool", pool};
   const auto add = [&](const char* name, const std::string& value) {
@@ -82,9 +88,14 @@ std::vector<std::string> rank_command(const TrainCommand& options, const ColonyC
 }
 
 /// Starts the ranks and watches them: the first that fails ends the others, and its code is ours.
-int run_ranks(const std::vector<std::string>& command, int ranks, int threads) {
+int run_ranks(const std::vector<std::string>& command, int ranks, int threads, bool insecure) {
   const base::StopSignal stop;
   const std::string address = environment_or("MASTER_ADDR", "127.0.0.1");
+  if (!insecure && address != "localhost" && !actors::is_loopback(address)) {
+    throw base::UserError("MASTER_ADDR: expected an address in 127.0.0.0/8, got '" + address +
+                          "': torch's process group has no keys, whoever reaches it can change "
+                          "gradients; in a network you trust add --insecure");
+  }
   const std::string port = environment_or("MASTER_PORT", free_port());
   std::vector<base::Subprocess> children;
   for (int rank = 0; rank < ranks; ++rank) {
@@ -156,7 +167,7 @@ int run_train(const TrainCommand& options) {
     return base::Subprocess(std::move(child)).wait();
   }
   const int ranks = options.nproc > 0 ? options.nproc : config.train.nproc;
-  return run_ranks(command, ranks, config.train.threads);
+  return run_ranks(command, ranks, config.train.threads, options.insecure);
 }
 
 }  // namespace
@@ -177,6 +188,9 @@ void add_train_command(CLI::App& app) {
   command->add_option("--seed", options->seed, "train.seed")->check(CLI::NonNegativeNumber);
   command->add_flag("--resume", options->resume, "Go on from the checkpoint, bit for bit");
   command->add_option("--json", options->json, "Write figures of the run to this file");
+  command->add_flag("--insecure", options->insecure,
+                    "allow MASTER_ADDR beyond loopback: torch's process group has no keys");
+  add_keys_flag(*command);
   command->footer("Example: rookery train configs/wiki.yaml --nproc 2");
   command->callback([options] {
     if (const int code = run_train(*options); code != 0) throw CLI::RuntimeError(code);

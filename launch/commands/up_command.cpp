@@ -179,7 +179,7 @@ class ColonyStart {
 
   actors::ColonyStatus wait_until_complete() {
     for (;;) {
-      auto status = actors::fetch_status(folder_.running_head().http, kAnswerTimeout);
+      auto status = actors::fetch_status(folder_.running_head(), kAnswerTimeout);
       if (status.complete) return status;
       if (head_) fail_if_ended(*head_);
       if (agent_) fail_if_ended(*agent_);

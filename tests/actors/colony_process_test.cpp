@@ -139,9 +139,7 @@ class ColonyProcessTest : public ::testing::Test {
     }
     return text;
   }
-  static ColonyStatus status() {
-    return fetch_status(ColonyFolder("tiny").running_head().http, 5s);
-  }
+  static ColonyStatus status() { return fetch_status(ColonyFolder("tiny").running_head(), 5s); }
   static retriever_pool::RoutingView view() {
     return retriever_pool::fetch_view(head_routing_endpoint("tiny"), 5s);
   }

@@ -61,9 +61,10 @@ TEST(PoolOptionsTest, RefusesToListenBeyondLoopbackWithoutKeys) {
   const auto text = complaint<PoolOptions>("listen: 0.0.0.0");
   EXPECT_THAT(text,
               ::testing::HasSubstr("wiki.yaml:1: listen: expected an address in 127.0.0.0/8"));
-  EXPECT_THAT(text, ::testing::HasSubstr("no keys"));
+  EXPECT_THAT(text, ::testing::HasSubstr("pool.keys: DIR"));
   EXPECT_THAT(text, ::testing::HasSubstr("insecure: true"));
   EXPECT_EQ(read<PoolOptions>("{listen: 0.0.0.0, insecure: true}").listen, "0.0.0.0");
+  EXPECT_EQ(read<PoolOptions>("{listen: 0.0.0.0, keys: k}").keys, "k");
   EXPECT_THAT(complaint<PoolOptions>("listen: localhost"), ::testing::HasSubstr("IPv4"));
 }
 

@@ -130,6 +130,9 @@ TEST_F(KeyFolderTest, RefusesAnExpiredCertificateAndOneOfAnotherAuthority) {
   const std::string text = error_text([&] { KeyFolder::open(at); });
   EXPECT_NE(text.find("rookery keys rotate DIR --tls"), std::string::npos) << text;
 
+  EXPECT_EQ(error_text([&] { KeyFolder::renew_certificate(at, std::chrono::hours(24)); }),
+            "(no error)");
+
   const KeyFolder other = KeyFolder::create(folder / "other", {});
   fs::copy_file(other.path() / "colony.pem", at / "colony.pem",
                 fs::copy_options::overwrite_existing);
