@@ -1,10 +1,12 @@
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <memory>
 #include <optional>
 #include <span>
 
 #include "base/error.hpp"
+#include "base/trace.hpp"
 #include "retriever_pool/answer_merge.hpp"
 #include "retriever_pool/detail/client_loop.hpp"
 #include "retriever_pool/detail/lease_keeper.hpp"
@@ -19,10 +21,21 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::microseconds;
 
+/// Requests of about equal cost: of one kind, of a batch within a factor of two, with equally much
+/// to send back.
+std::uint32_t work_class(const RetrievalRequest& request, std::uint32_t batch) {
+  const std::uint32_t kind = request.kind ? static_cast<std::uint32_t>(*request.kind) + 1 : 0;
+  const std::uint32_t form = !request.ids.empty() ? 2 : !request.texts.empty() ? 1 : 0;
+  const std::uint32_t extras =
+      (request.want_vectors ? 1U : 0U) | (request.filter.empty() ? 0U : 2U);
+  return static_cast<std::uint32_t>(std::bit_width(batch)) | form << 8 | extras << 10 | kind << 16;
+}
+
 class PoolClient final : public Retriever {
  public:
   explicit PoolClient(const PoolClientOptions& options)
-      : cache_(options.cache_bytes, options.metrics),
+      : trace_(options.trace != nullptr),
+        cache_(options.cache_bytes, options.metrics),
         loop_(options),
         leases_(std::make_shared<detail::LeaseKeeper>(options)),
         timeout_(options.connect_timeout) {
@@ -111,16 +124,19 @@ class PoolClient final : public Retriever {
     const std::int32_t k = look_up ? 1 : request.k;
     auto call = std::make_shared<detail::PoolCall>();  // shared: the loop may outlast our patience
     call->serial = next_serial_.fetch_add(1);
+    call->begin = Clock::now();
     call->deadline = deadline;
     call->body.rebuild(body.data(), body.size());
     call->batch = static_cast<std::uint32_t>(batch_of(request, index.dimension));
     call->k = static_cast<std::uint32_t>(k);
     call->priority = request.priority;
     call->trace = request.trace;
+    if (trace_ && call->trace == 0) call->trace = base::Trace::new_id();
     call->pinned = request.generation;
     call->shape = {request.want_passages, request.want_vectors, index.dimension};
     call->shape.look_up = look_up;
     call->shape.float16 = request.want_vectors && request.float16_vectors;
+    call->work_class = work_class(request, call->batch);
     loop_.submit(call);
 
     std::unique_lock lock(call->mutex);
@@ -129,9 +145,11 @@ class PoolClient final : public Retriever {
     RetrievalAnswer answer = merge_answers(std::move(call->answers), k);
     answer.generation = call->generation;
     answer.attempts = call->attempts;
+    answer.hedges = call->hedges;
     return answer;
   }
 
+  bool trace_;
   ResultCache cache_;
   std::optional<LocalDocuments> local_;
   detail::ClientLoop loop_;

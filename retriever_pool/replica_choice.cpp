@@ -3,6 +3,18 @@
 #include <algorithm>
 
 namespace rookery::retriever_pool {
+namespace {
+
+constexpr double kCheaper = 0.8;  // times as dear: less is the noise of two averages
+
+template <typename Predicate>
+std::vector<Candidate> those(std::span<const Candidate> candidates, const Predicate& predicate) {
+  std::vector<Candidate> result;
+  std::copy_if(candidates.begin(), candidates.end(), std::back_inserter(result), predicate);
+  return result;
+}
+
+}  // namespace
 
 std::uint64_t ChoiceRandom::next() {
   std::uint64_t z = (state_ += 0x9E3779B97F4A7C15ULL);
@@ -11,19 +23,24 @@ std::uint64_t ChoiceRandom::next() {
   return z ^ (z >> 31);
 }
 
+std::vector<Candidate> usable_candidates(std::span<const Candidate> candidates,
+                                         const ChoiceRules& rules) {
+  const auto well = [&](const Candidate& c) { return !c.suspect && (rules.panic || !c.ejected); };
+  auto usable = those(candidates, well);
+  if (usable.empty()) usable = those(candidates, [](const auto& c) { return !c.suspect; });
+  if (usable.empty()) usable.assign(candidates.begin(), candidates.end());
+  return usable;
+}
+
 std::optional<std::size_t> choose_replica(std::span<const Candidate> candidates,
-                                          ChoiceRandom& random) {
+                                          ChoiceRandom& random, const ChoiceRules& rules) {
   if (candidates.empty()) return std::nullopt;
-  const bool all_suspect = std::all_of(candidates.begin(), candidates.end(),
-                                       [](const Candidate& c) { return c.suspect; });
-  std::vector<Candidate> usable;
-  for (const Candidate& candidate : candidates) {
-    if (all_suspect || !candidate.suspect) usable.push_back(candidate);
-  }
+  const std::vector<Candidate> usable = usable_candidates(candidates, rules);
   const std::size_t first = random.below(usable.size());
-  if (usable.size() == 1) return usable[first].replica;
+  if (usable.size() == 1 || rules.policy == ChoicePolicy::kRandom) return usable[first].replica;
   const std::size_t other = (first + 1 + random.below(usable.size() - 1)) % usable.size();
-  return usable[other].cost < usable[first].cost ? usable[other].replica : usable[first].replica;
+  const bool cheaper = usable[other].cost < kCheaper * usable[first].cost;
+  return cheaper ? usable[other].replica : usable[first].replica;
 }
 
 }  // namespace rookery::retriever_pool

@@ -6,20 +6,14 @@ namespace rookery::retriever_pool {
 namespace {
 
 constexpr double kAverageShare = 0.1;  // of the newest latency
-constexpr double kLatencyMinUs = 1;
+constexpr double kRelativeMax = 1000;  // one long stop is not remembered for ever
 
 }  // namespace
-
-void ReplicaHealth::measure(std::chrono::microseconds latency) {
-  const auto us = std::max(static_cast<double>(latency.count()), kLatencyMinUs);
-  latency_us_ = measured_ ? (1 - kAverageShare) * latency_us_ + kAverageShare * us : us;
-  measured_ = true;
-}
 
 void ReplicaHealth::connected(Time now) {
   connected_ = true;
   ping_open_ = false;
-  pinged_ = now;
+  pinged_ = now - kPingEvery;  // one is due at once: it may hang behind a sound connection
   suspect_ = false;
 }
 
@@ -28,37 +22,39 @@ void ReplicaHealth::disconnected() {
   ping_open_ = false;
 }
 
-void ReplicaHealth::answered(std::chrono::microseconds latency) {
-  lost();
-  seen();
-  measure(latency);
+void ReplicaHealth::measured(double relative) {
+  relative = std::min(relative, kRelativeMax);
+  relative_ = measured_ ? relative_ + kAverageShare * (relative - relative_) : relative;
+  measured_ = true;
 }
 
-void ReplicaHealth::refused() {
-  lost();
-  seen();
+void ReplicaHealth::at_least(double relative) {
+  if (relative > relative_) measured(relative);
 }
 
-void ReplicaHealth::lost() { in_flight_ = std::max<std::int64_t>(in_flight_ - 1, 0); }
+void ReplicaHealth::fade() { relative_ += kAverageShare * (1 - relative_); }
 
 bool ReplicaHealth::ping_due(Time now) const {
-  return connected_ && !ping_open_ && now - pinged_ >= kPingEvery;
+  if (!connected_) return false;
+  return now - pinged_ >= (ping_open_ ? kPingAgain : kPingEvery);
 }
 
 void ReplicaHealth::ping_sent(Time now) {
+  // A suspect is pinged again, but only an answer ends its silence.
   ping_open_ = true;
   pinged_ = now;
+  ++ping_;
 }
 
-void ReplicaHealth::ponged(Time now) {
+bool ReplicaHealth::ponged(std::uint32_t number) {
   seen();
-  if (!ping_open_) return;
+  if (!ping_open_ || number != ping_) return false;
   ping_open_ = false;
-  measure(std::chrono::duration_cast<std::chrono::microseconds>(now - pinged_));
+  return true;
 }
 
-bool ReplicaHealth::check(Time now) {
-  if (!connected_ || suspect_ || !ping_open_ || now - pinged_ < kSuspectAfter) return false;
+bool ReplicaHealth::check(Time now, std::chrono::milliseconds limit) {
+  if (!connected_ || suspect_ || !ping_open_ || now - pinged_ < limit) return false;
   suspect_ = true;
   return true;
 }

@@ -2,48 +2,50 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 
 namespace rookery::retriever_pool {
 
-/// What a client knows of one replica: how fast it answers and whether it is silent. Pure: the
-/// caller tells the time.
+/// What a client knows of one replica: whether it is connected, whether it is silent and how fast
+/// it answers beside its peers. Pure: the caller tells the time.
 class ReplicaHealth {
  public:
   using Time = std::chrono::steady_clock::time_point;
   static constexpr std::chrono::milliseconds kPingEvery{250};
-  static constexpr std::chrono::milliseconds kSuspectAfter{750};  ///< of silence
+  static constexpr std::chrono::milliseconds kSuspectAfter{500};  ///< of a ping without an answer
+  static constexpr std::chrono::milliseconds kPingAgain{1000};    ///< a suspect, once more
 
   void connected(Time now);
   void disconnected();
-  void sent() { ++in_flight_; }
-  void answered(std::chrono::microseconds latency);
+  /// It answered a query, in this multiple of what such queries take on average.
+  void measured(double relative);
+  /// A query was given up after so long, while others answered: it takes at least that.
+  void at_least(double relative);
   void seen() { suspect_ = false; }  ///< it sent something
-  void refused();                    ///< an error message: it lives, but did not serve
-  void lost();  ///< a message in flight got no answer and is waited for no more
-  void timed_out() { suspect_ = true; }  ///< an attempt was silent for its whole timeout
 
   /// True when a ping is due; the caller then sends one and calls `ping_sent`.
   [[nodiscard]] bool ping_due(Time now) const;
+  /// The number that its answer must carry.
+  [[nodiscard]] std::uint32_t next_ping() const { return ping_ + 1; }
   void ping_sent(Time now);
-  void ponged(Time now);  ///< its time counts too: who is asked no more can become fast again
-  /// Looks at the clock: a ping unanswered for too long makes a replica suspect. True when it
-  /// became so just now.
-  bool check(Time now);
+  /// An answer, or a refusal, to a ping. False for one that is no longer waited for.
+  bool ponged(std::uint32_t number);
+  /// Looks at the clock: a ping unanswered for `limit` makes a suspect. True when it became one
+  /// just now.
+  bool check(Time now, std::chrono::milliseconds limit = kSuspectAfter);
 
   [[nodiscard]] bool is_connected() const { return connected_; }
-  /// Silent for long: others are asked first, until it answers anything.
+  /// Silent for long: others are asked, until it answers anything.
   [[nodiscard]] bool suspect() const { return suspect_; }
-  [[nodiscard]] std::int64_t in_flight() const { return in_flight_; }
-  /// What power of two choices compares: (in flight + 1) × average latency, µs.
-  [[nodiscard]] double cost() const { return static_cast<double>(in_flight_ + 1) * latency_us_; }
+  /// Its moving average, as a multiple of the average replica's latency.
+  [[nodiscard]] double relative() const { return relative_; }
+  /// Lets an estimate that nobody refreshes fade: who is asked no more can become fast again.
+  void fade();
 
  private:
-  void measure(std::chrono::microseconds latency);
-
-  bool connected_ = false, suspect_ = false, ping_open_ = false;
-  std::int64_t in_flight_ = 0;
-  bool measured_ = false;
-  double latency_us_ = 20;  // moving average; a newcomer is thought fast, so that it is tried
+  bool connected_ = false, suspect_ = false, ping_open_ = false, measured_ = false;
+  double relative_ = 0.5;  // a newcomer is thought fast, so that it is tried
+  std::uint32_t ping_ = 0;
   Time pinged_{};
 };
 

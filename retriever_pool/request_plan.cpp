@@ -70,11 +70,57 @@ void RequestPlan::new_round(std::int32_t number, Time now) {
   ++shard.rounds;
 }
 
-std::uint32_t RequestPlan::sent(std::int32_t number, Replica replica, Time now) {
+AttemptKind RequestPlan::next_kind(std::int32_t shard) const {
+  const Shard& asked = shards_[static_cast<std::size_t>(shard)];
+  return asked.failures + asked.losses > 0 ? AttemptKind::kRetry : AttemptKind::kFirst;
+}
+
+bool RequestPlan::needs_retry_token(std::int32_t shard) const {
+  return shards_[static_cast<std::size_t>(shard)].needs_token;
+}
+
+void RequestPlan::hold_back(std::int32_t number, Time until) {
   Shard& shard = shards_[static_cast<std::size_t>(number)];
-  const auto timeout = policy_.attempt_timeout * (1 << std::min(shard.timeouts, kDoublingsMax));
-  shard.open.push_back({replica, now + timeout});
+  shard.not_before = until;
+  shard.needs_token = false;
+}
+
+std::uint32_t RequestPlan::sent(std::int32_t number, Replica replica, Time now,
+                                const Sending& sending) {
+  Shard& shard = shards_[static_cast<std::size_t>(number)];
+  const auto base =
+      std::max<std::chrono::microseconds>(policy_.attempt_timeout, sending.timeout_min);
+  shard.open.push_back({replica, now + base * (1 << std::min(shard.timeouts, kDoublingsMax))});
+  if (sending.kind == AttemptKind::kHedge) shard.hedge_at.reset();
+  if (sending.hedge_after && !shard.hedged) shard.hedge_at = now + *sending.hedge_after;
+  shard.hedged |= sending.kind == AttemptKind::kHedge;
+  shard.needs_token = false;
   return static_cast<std::uint32_t>(++attempts_);
+}
+
+std::vector<std::int32_t> RequestPlan::hedges_due(Time now) const {
+  std::vector<std::int32_t> result;
+  for (std::size_t s = 0; s < shards_.size(); ++s) {
+    const Shard& shard = shards_[s];
+    if (!shard.answer && shard.hedge_at && asking(shard) && now >= *shard.hedge_at) {
+      result.push_back(static_cast<std::int32_t>(s));
+    }
+  }
+  return result;
+}
+
+void RequestPlan::postpone_hedge(std::int32_t shard, Time until) {
+  shards_[static_cast<std::size_t>(shard)].hedge_at = until;
+}
+
+bool RequestPlan::open_at(std::int32_t shard, Replica replica) const {
+  const auto& open = shards_[static_cast<std::size_t>(shard)].open;
+  return std::any_of(open.begin(), open.end(),
+                     [&](const Attempt& attempt) { return attempt.replica == replica; });
+}
+
+bool RequestPlan::has_answer(std::int32_t shard) const {
+  return shards_[static_cast<std::size_t>(shard)].answer.has_value();
 }
 
 bool RequestPlan::answered(std::int32_t number, wire::AnswerBody answer) {
@@ -110,6 +156,7 @@ void RequestPlan::failed(std::int32_t number, Replica replica, const wire::Error
     ++shard.losses;
   } else {
     ++shard.failures;
+    shard.needs_token = true;
   }
   give_up_if_spent(number);
 }
@@ -137,6 +184,7 @@ std::vector<RequestPlan::Timeout> RequestPlan::expire(Time now) {
       shard.trouble = "a replica was silent for the whole attempt";
       ++shard.failures;
       ++shard.timeouts;
+      shard.needs_token = true;
       result.push_back({static_cast<std::int32_t>(s), attempt.replica});
     }
   }
@@ -166,6 +214,7 @@ std::optional<RequestPlan::Time> RequestPlan::next_event(Time now) const {
     for (const Attempt& attempt : shard.open) {
       if (!attempt.timed_out) consider(attempt.until);
     }
+    if (shard.hedge_at && asking(shard)) consider(*shard.hedge_at);
   }
   return next;
 }

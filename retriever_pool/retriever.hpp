@@ -168,6 +168,12 @@ struct CurveClientKeys {
   [[nodiscard]] bool empty() const { return server_public.empty(); }
 };
 
+/// How a client chooses between the replicas of a shard; no choice changes a result.
+enum class ChoicePolicy {
+  kPowerOfTwo,  ///< of two drawn at random the one with less to do
+  kRandom,      ///< uniform, whatever they have to do: a baseline to measure the other against
+};
+
 struct PoolClientOptions {
   std::string head;        ///< the head's routing endpoint, `tcp://127.0.0.1:7071`
   std::string index = {};  ///< the name of the index; empty: the colony's default one
@@ -178,6 +184,8 @@ struct PoolClientOptions {
                                   ///< retried until the deadline
   std::uint64_t seed = 1;         ///< of the choice between replicas; changes no result
   HedgeOptions hedge = {};
+  bool ejection = true;  ///< leave out replicas that fail or lag behind: see OutlierDetector
+  ChoicePolicy choice = ChoicePolicy::kPowerOfTwo;
   /// Take passages and vectors from the snapshot when this host has it; they are the same bytes.
   bool local_documents = true;
   std::int64_t cache_bytes = 0;  ///< of the cache of answers, a generation's only; 0: none

@@ -1,12 +1,10 @@
 #include "retriever_pool/detail/client_loop.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <random>
-#include <set>
 
 #include "base/log.hpp"
+#include "base/trace.hpp"
 
 namespace rookery::retriever_pool::detail {
 namespace {
@@ -14,17 +12,22 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-constexpr milliseconds kTick{100};  // pings and health are looked at so often
 constexpr std::uint64_t kPingCall = 0;
-
-std::uint64_t microseconds_left(Clock::time_point deadline, Clock::time_point now) {
-  const auto left = std::chrono::duration_cast<std::chrono::microseconds>(deadline - now).count();
-  return static_cast<std::uint64_t>(std::max<std::int64_t>(left, 0));
-}
+constexpr std::uint64_t kPingUs = 10'000'000;  // a ping may wait for so long in a server's queue
+constexpr milliseconds kCountEvery{1000};
+constexpr std::int32_t kLossesMax = 64;
 
 std::uint64_t random_client_id() {
   std::random_device device;
   return (std::uint64_t{device()} << 32) | device();
+}
+
+RoutingOptions routing_options(const PoolClientOptions& options) {
+  return {{options.attempt_timeout, options.attempts_max, kLossesMax},
+          options.hedge,
+          options.ejection,
+          options.choice,
+          options.seed};
 }
 
 }  // namespace
@@ -34,7 +37,8 @@ ClientLoop::ClientLoop(const PoolClientOptions& options)
       client_(random_client_id()),
       head_(context_, options.head, options.keys),
       replicas_(options.keys),
-      random_(options.seed) {
+      core_(routing_options(options), *this) {
+  if (options.metrics != nullptr) metrics_.emplace(*options.metrics);
   thread_ = std::thread([this] { run(); });
 }
 
@@ -88,17 +92,18 @@ void ClientLoop::run() {
     poll_sockets();
     doorbell_.clear();
     const Time now = Clock::now();
-    for (ReplicaEntry& replica : replicas_.all()) read_replica(replica, now);
-    if (auto view = head_.step(now)) apply_view(*view);
+    for (auto& [number, replica] : replicas_.all()) read_replica(number, replica, now);
+    if (auto view = head_.step(now)) apply_view(*view, now);
     note_head_trouble();
-    take_new_calls();
-    for (ReplicaEntry& replica : replicas_.all()) check_health(replica, now);
-    advance(Clock::now());
+    take_new_calls(now);
+    core_.step(Clock::now());
+    if (metrics_ && now >= next_count_) {
+      metrics_->set_replicas(core_.roster(), now);
+      next_count_ = now + kCountEvery;
+    }
   }
-  take_new_calls();
-  for (auto& [serial, active] : calls_) {
-    finish(active, RetrievalError(RetrievalFault::kUnavailable, "the client is closing"));
-  }
+  take_new_calls(Clock::now());
+  core_.close(RetrievalError(RetrievalFault::kUnavailable, "the client is closing"));
 }
 
 void ClientLoop::note_head_trouble() {
@@ -113,33 +118,29 @@ void ClientLoop::poll_sockets() {
     items.push_back({link.monitor().handle(), 0, ZMQ_POLLIN, 0});
   };
   add(head_.link());
-  for (ReplicaEntry& replica : replicas_.all()) add(*replica.link);
+  for (auto& [number, replica] : replicas_.all()) add(*replica.link);
   zmq::poll(items, next_wait());
 }
 
 milliseconds ClientLoop::next_wait() const {
   const Time now = Clock::now();
-  Time until = std::min(now + kTick, std::max(head_.next_step(), now));
-  for (const auto& [serial, active] : calls_) {
-    until = std::min(until, active.call->deadline);
-    if (active.plan) until = std::min(until, active.plan->next_event(now).value_or(until));
-  }
+  const Time until = std::min(core_.next_event(now), head_.next_step());
   return std::max(std::chrono::ceil<milliseconds>(until - now), milliseconds{0});
 }
 
-void ClientLoop::take_new_calls() {
+void ClientLoop::take_new_calls(Time now) {
   std::vector<std::shared_ptr<PoolCall>> fresh;
   {
     const std::lock_guard lock(mutex_);
     fresh.swap(submitted_);
   }
   for (auto& call : fresh) {
-    const std::uint64_t serial = call->serial;
-    calls_.emplace(serial, ActiveCall{std::move(call), 0, std::nullopt});
+    core_.begin({call->serial, call->deadline, call->work_class}, now);
+    calls_.emplace(call->serial, std::move(call));
   }
 }
 
-void ClientLoop::apply_view(const RoutingView& view) {
+void ClientLoop::apply_view(const RoutingView& view, Time now) {
   {
     const std::lock_guard lock(mutex_);
     // A head that has just started does not know all nodes yet: while the old view still serves,
@@ -151,238 +152,168 @@ void ClientLoop::apply_view(const RoutingView& view) {
     view_ = view;
   }
   view_came_.notify_all();
-  for (ReplicaEntry& left : replicas_.apply(context_, view)) {
-    release_in_flight(left, left.node + " left the routing view");
-  }
+  replicas_.apply(context_, view, core_, now);
 }
 
-void ClientLoop::release_in_flight(ReplicaEntry& replica, const std::string& why) {
-  for (const auto& [key, sent] : replica.in_flight) {
-    replica.health.lost();
-    const auto found = calls_.find(sent.call);
-    if (found != calls_.end() && found->second.plan && found->second.plan_serial == sent.plan) {
-      found->second.plan->lost(sent.shard, replica.number, why);
-    }
-  }
-  replica.in_flight.clear();
-}
-
-void ClientLoop::read_replica(ReplicaEntry& replica, Time now) {
+void ClientLoop::read_replica(Replica number, ReplicaLink& replica, Time now) {
   while (true) {
     const auto frames = replica.link->receive();
     if (frames.empty()) break;
-    read_message(replica, frames, now);
+    read_message(number, replica, frames, now);
   }
   while (const auto change = replica.link->next_change()) {
     if (*change == Link::Change::kConnected) {
-      replica.health.connected(now);
+      core_.connected(number, now);
     } else {
-      replica.health.disconnected();
-      release_in_flight(replica, "the connection to " + replica.node + " broke");
+      core_.disconnected(number, "the connection to " + replica.node + " broke", now);
     }
   }
 }
 
-void ClientLoop::read_message(ReplicaEntry& replica, const std::vector<zmq::message_t>& frames,
-                              Time now) {
+void ClientLoop::read_message(Replica number, const ReplicaLink& replica,
+                              const std::vector<zmq::message_t>& frames, Time now) {
   try {
     if (frames.size() != 2) {
       throw wire::WireError(wire::ErrorCode::kMalformed, "expected two frames");
     }
     const wire::Header header = wire::decode_header(bytes_of(frames[0]));
     if (header.request.high != client_) return;
-    if (header.type == wire::Type::kPong) return replica.health.ponged(now);
-    replica.health.seen();
-    const auto found = replica.in_flight.find({header.request.low, header.attempt});
-    // An answer that came late or twice: whoever asked has what they wanted.
-    if (found == replica.in_flight.end()) return;
-    const InFlight sent = found->second;
-    replica.in_flight.erase(found);
-    take_reply(replica, header, frames, sent, now);
+    // A ping that was refused has been through the queue's door all the same.
+    if (header.type == wire::Type::kPong || header.request.low == kPingCall) {
+      return core_.ponged(number, header.attempt, now);
+    }
+    take_reply(number, replica, header, frames, now);
   } catch (const wire::WireError& error) {
     base::logger("retriever_pool")->warn("{}: {}", replica.node, error.what());
   }
 }
 
-void ClientLoop::take_reply(ReplicaEntry& replica, const wire::Header& header,
-                            const std::vector<zmq::message_t>& frames, const InFlight& sent,
-                            Time now) {
-  const auto found = calls_.find(sent.call);
-  const bool current = found != calls_.end() && found->second.plan_serial == sent.plan;
-  ActiveCall* active = current ? &found->second : nullptr;
+void ClientLoop::take_reply(Replica number, const ReplicaLink& replica, const wire::Header& header,
+                            const std::vector<zmq::message_t>& frames, Time now) {
+  const AttemptId id{header.request.low, header.attempt};
+  const auto expectation = core_.expectation(number, id);
+  // An answer that came late or twice: whoever asked has what they wanted.
+  if (expectation == RoutingCore::Expectation::kNone) return;
   try {
     wire::check_body(header, bytes_of(frames[1]));
     if (header.type == wire::Type::kError) {
-      replica.health.refused();
-      const wire::ErrorBody error = wire::decode_error(bytes_of(frames[1]));
-      if (active) active->plan->failed(sent.shard, replica.number, error, now);
-      return;
+      return core_.failed(number, id, wire::decode_error(bytes_of(frames[1])), now);
     }
-    replica.health.answered(std::chrono::duration_cast<std::chrono::microseconds>(now - sent.sent));
-    if (!active) return;
     if (header.type != wire::Type::kAnswer || header.coverage != wire::Coverage::kComplete) {
       throw wire::WireError(wire::ErrorCode::kMalformed, "expected a complete answer");
     }
-    if (header.generation != active->plan->generation()) {
+    if (header.generation != replica.place.generation) {
       throw wire::WireError(
           wire::ErrorCode::kWrongGeneration,
-          "expected generation " + active->plan->generation() + ", got " + header.generation);
+          "expected generation " + replica.place.generation + ", got " + header.generation);
     }
-    const PoolCall& call = *active->call;
-    active->plan->answered(
-        sent.shard, wire::decode_answer(bytes_of(frames[1]), call.batch, call.k, call.shape));
+    wire::AnswerBody answer;
+    const auto call = calls_.find(id.first);
+    if (expectation == RoutingCore::Expectation::kOpen && call != calls_.end()) {
+      answer = wire::decode_answer(bytes_of(frames[1]), call->second->batch, call->second->k,
+                                   call->second->shape);
+    }
+    core_.answered(number, id, std::move(answer), now);
   } catch (const wire::WireError& error) {
     base::logger("retriever_pool")->warn("{}: {}", replica.node, error.what());
-    if (active)
-      active->plan->failed(sent.shard, replica.number, {error.code(), 0, error.what()}, now);
+    core_.failed(number, id, {error.code(), 0, error.what()}, now);
   }
 }
 
-void ClientLoop::check_health(ReplicaEntry& replica, Time now) {
-  if (replica.health.check(now)) {
-    base::logger("retriever_pool")->warn("{} is silent: others are asked first", replica.node);
+RoutingPort::Targeting ClientLoop::target(std::uint64_t serial) {
+  const auto call = calls_.find(serial);
+  if (call == calls_.end()) return {};
+  const std::string& pinned = call->second->pinned;
+  const std::lock_guard lock(mutex_);
+  if (!view_) return {};
+  const GenerationView* wanted =
+      pinned.empty() ? view_->live(options_.index) : view_->find(options_.index, pinned);
+  // One that is being prepared is waited for: another client saw the switch a moment earlier.
+  if (wanted == nullptr || wanted->shards < 1 || wanted->role == GenerationRole::kPreparing) {
+    return {};
   }
-  if (!replica.health.ping_due(now)) return;
+  return {PlanTarget{wanted->index_name, wanted->index.generation, wanted->shards}};
+}
+
+bool ClientLoop::send_query(const QueryMessage& message) {
+  ReplicaLink* replica = replicas_.find(message.replica);
+  const auto found = calls_.find(message.id.first);
+  if (replica == nullptr || found == calls_.end()) return false;
+  PoolCall& call = *found->second;
+  wire::Header header;
+  header.type = wire::Type::kQuery;
+  header.priority = static_cast<std::uint8_t>(call.priority);
+  header.request = {client_, message.id.first};
+  header.attempt = message.id.second;
+  header.remaining_us = static_cast<std::uint64_t>(message.remaining.count());
+  header.trace = call.trace;
+  header.index = message.target->index;
+  header.generation = message.target->generation;
+  return replica->link->send(wire::encode_header(header, bytes_of(call.body)), call.body);
+}
+
+void ClientLoop::send_cancel(Replica number, std::uint64_t call) {
+  ReplicaLink* replica = replicas_.find(number);
+  if (replica == nullptr) return;
+  wire::Header header;
+  header.type = wire::Type::kCancel;
+  header.request = {client_, call};
+  replica->link->send(wire::encode_header(header, {}), std::string());
+}
+
+bool ClientLoop::send_ping(Replica number, std::uint32_t ping) {
+  ReplicaLink* replica = replicas_.find(number);
+  if (replica == nullptr) return false;
   wire::Header header;
   header.type = wire::Type::kPing;
   header.request = {client_, kPingCall};
-  header.attempt = static_cast<std::uint32_t>(next_ping_++);
-  header.remaining_us = 10'000'000;
-  if (replica.link->send(wire::encode_header(header, {}), std::string())) {
-    replica.health.ping_sent(now);
-  }
+  header.attempt = ping;
+  header.remaining_us = kPingUs;
+  return replica->link->send(wire::encode_header(header, {}), std::string());
 }
 
-void ClientLoop::advance(Time now) {
-  for (auto item = calls_.begin(); item != calls_.end();) {
-    ActiveCall& active = item->second;
-    if (!active.plan) start_plan(active);
-    std::optional<RetrievalError> error;
-    bool over = false;
-    if (active.plan) {
-      for (const auto& timeout : active.plan->expire(now)) {
-        if (ReplicaEntry* replica = replicas_.find(timeout.replica)) replica->health.timed_out();
-      }
-      ask_due_shards(active, now);
-      over = active.plan->complete();
-      if (!over) error = active.plan->fatal();
-    }
-    if (!over && !error && now >= active.call->deadline) {
-      error = active.plan ? active.plan->deadline_error()
-                          : RetrievalError(RetrievalFault::kUnavailable,
-                                           "the head gave no routing view with shards");
-    }
-    if (over || error) {
-      finish(active, error);
-      item = calls_.erase(item);
-    } else {
-      ++item;
-    }
+void ClientLoop::finished(std::uint64_t serial, CallResult result) {
+  const auto found = calls_.find(serial);
+  if (found == calls_.end()) return;
+  const std::shared_ptr<PoolCall> call = std::move(found->second);
+  calls_.erase(found);
+  const Time now = Clock::now();
+  if (metrics_) metrics_->call(result.error, now - call->begin);
+  if (options_.trace != nullptr) {
+    options_.trace->span("client", "retrieve", call->begin, now, call->trace,
+                         result.error ? std::string_view(result.error->what()) : "");
   }
-}
-
-void ClientLoop::start_plan(ActiveCall& active) {
-  const std::lock_guard lock(mutex_);
-  const std::string& pinned = active.call->pinned;
-  const GenerationView* wanted = nullptr;
-  if (view_) {
-    wanted = pinned.empty() ? view_->live(options_.index) : view_->find(options_.index, pinned);
-  }
-  // One that is being prepared is waited for: another client saw the switch a moment earlier.
-  if (wanted == nullptr || wanted->shards < 1 || wanted->role == GenerationRole::kPreparing) return;
-  active.plan_serial = next_plan_++;
-  active.plan.emplace(wanted->shards, wanted->index.generation,
-                      RetryPolicy{options_.attempt_timeout, options_.attempts_max, 64});
-}
-
-void ClientLoop::ask_due_shards(ActiveCall& active, Time now) {
-  for (const std::int32_t shard : active.plan->due(now)) {
-    bool any_of_generation = false, any_excluded = false, busy = false;
-    std::vector<Candidate> candidates;
-    for (std::size_t i = 0; i < replicas_.all().size(); ++i) {
-      const ReplicaEntry& replica = replicas_.all()[i];
-      if (replica.shard != shard || replica.generation != active.plan->generation()) continue;
-      any_of_generation = true;
-      if (!replica.ready || !replica.health.is_connected()) continue;
-      if (active.plan->excluded(shard).contains(replica.number)) {
-        any_excluded = true;
-        continue;
-      }
-      candidates.push_back({i, replica.health.cost(), replica.health.suspect()});
-    }
-    while (const auto chosen = choose_replica(candidates, random_)) {
-      if (ask(active, shard, replicas_.all()[*chosen], now)) break;
-      busy = true;  // its queue to the network is full: try the others
-      std::erase_if(candidates, [&](const Candidate& c) { return c.replica == *chosen; });
-    }
-    if (!candidates.empty()) continue;
-    if (any_excluded || busy) {
-      active.plan->new_round(shard, now);
-    } else if (!any_of_generation) {
-      // The colony has moved on to another generation: begin anew, so that shards never mix.
-      const std::string current = index().generation;
-      if (active.call->pinned.empty() && current != active.plan->generation()) {
-        cancel(active.call->serial);
-        start_plan(active);
-        return ask_due_shards(active, now);
-      }
-    }
-  }
-}
-
-bool ClientLoop::ask(ActiveCall& active, std::int32_t shard, ReplicaEntry& replica, Time now) {
-  wire::Header header;
-  header.type = wire::Type::kQuery;
-  header.priority = static_cast<std::uint8_t>(active.call->priority);
-  header.trace = active.call->trace;
-  header.request = {client_, active.call->serial};
-  header.attempt = static_cast<std::uint32_t>(active.plan->attempts() + 1);
-  header.remaining_us = microseconds_left(active.call->deadline, now);
-  header.generation = active.plan->generation();
-  // Attempts of an earlier plan had the same numbers: their answers must not be taken for ours.
-  header.attempt |= static_cast<std::uint32_t>(active.plan_serial & 0xFFFFU) << 16;
-  if (!replica.link->send(wire::encode_header(header, bytes_of(active.call->body)),
-                          active.call->body)) {
-    return false;
-  }
-  active.plan->sent(shard, replica.number, now);
-  replica.health.sent();
-  replica.in_flight[{active.call->serial, header.attempt}] = {active.call->serial,
-                                                              active.plan_serial, shard, now};
-  return true;
-}
-
-void ClientLoop::finish(ActiveCall& active, std::optional<RetrievalError> error) {
-  cancel(active.call->serial);
-  PoolCall& call = *active.call;
   {
-    const std::lock_guard lock(call.mutex);
-    call.error = std::move(error);
-    if (active.plan) {
-      call.attempts = active.plan->attempts();
-      call.generation = active.plan->generation();
-      if (!call.error) call.answers = active.plan->take_answers();
-    }
-    call.done = true;
+    const std::lock_guard lock(call->mutex);
+    call->error = std::move(result.error);
+    call->answers = std::move(result.answers);
+    call->generation = std::move(result.generation);
+    call->attempts = result.attempts;
+    call->hedges = result.hedges;
+    call->done = true;
   }
-  call.finished.notify_all();
+  call->finished.notify_all();
 }
 
-void ClientLoop::cancel(std::uint64_t call) {
-  for (ReplicaEntry& replica : replicas_.all()) {
-    bool open = false;
-    std::erase_if(replica.in_flight, [&](const auto& item) {
-      if (item.second.call != call) return false;
-      replica.health.lost();
-      open = true;
-      return true;
-    });
-    if (!open) continue;
-    wire::Header header;
-    header.type = wire::Type::kCancel;
-    header.request = {client_, call};
-    replica.link->send(wire::encode_header(header, {}), std::string());
-  }
+void ClientLoop::attempt_over(const AttemptReport& report) {
+  if (metrics_) metrics_->attempt(report);
+  if (options_.trace == nullptr) return;
+  const auto call = calls_.find(report.id.first);
+  const ReplicaLink* replica = replicas_.find(report.replica);
+  const std::string detail = "shard " + std::to_string(report.shard) + ", " +
+                             (replica != nullptr ? replica->node : "a replica that left") + ", " +
+                             to_string(report.kind) + ", " + to_string(report.end);
+  options_.trace->span("client", "attempt", report.sent, Clock::now(),
+                       call != calls_.end() ? call->second->trace : 0, detail);
+}
+
+void ClientLoop::noticed(Replica number, Event event) {
+  if (metrics_) metrics_->noticed(event);
+  const ReplicaLink* replica = replicas_.find(number);
+  if (replica == nullptr) return;
+  base::logger("retriever_pool")
+      ->warn("{} {}: others are asked", replica->node,
+             event == Event::kSuspect ? "is silent" : "fails or lags behind its peers");
 }
 
 }  // namespace rookery::retriever_pool::detail

@@ -11,24 +11,26 @@
 #include <vector>
 #include <zmq.hpp>
 
+#include "retriever_pool/client_metrics.hpp"
 #include "retriever_pool/detail/head_link.hpp"
 #include "retriever_pool/detail/pool_call.hpp"
 #include "retriever_pool/detail/replica_table.hpp"
 #include "retriever_pool/detail/sockets.hpp"
 #include "retriever_pool/local_documents.hpp"
-#include "retriever_pool/replica_choice.hpp"
-#include "retriever_pool/request_plan.hpp"
 #include "retriever_pool/retriever.hpp"
+#include "retriever_pool/routing_core.hpp"
 
 namespace rookery::retriever_pool::detail {
 
-/// The client's one thread: it owns all sockets, follows the routing view and carries every call
-/// through its plan. Public members may be called from any thread.
-class ClientLoop {
+/// The client's one thread: it owns all sockets, follows the routing view, and does what the
+/// routing core decides. Public members may be called from any thread.
+class ClientLoop final : private RoutingPort {
  public:
   /// Throws `zmq::error_t` for a head's endpoint that makes no sense.
   explicit ClientLoop(const PoolClientOptions& options);
-  ~ClientLoop();  ///< Open calls end with kUnavailable.
+  ~ClientLoop() override;  ///< Open calls end with kUnavailable.
+  ClientLoop(const ClientLoop&) = delete;
+  ClientLoop& operator=(const ClientLoop&) = delete;
 
   void submit(std::shared_ptr<PoolCall> call);
   /// Waits for the first view.
@@ -42,31 +44,29 @@ class ClientLoop {
   [[nodiscard]] LocalSource local_source(const std::string& generation) const;
 
  private:
-  using Time = std::chrono::steady_clock::time_point;
-  struct ActiveCall {
-    std::shared_ptr<PoolCall> call;
-    std::uint64_t plan_serial;
-    std::optional<RequestPlan> plan;  // unset until a view is there
-  };
+  using Time = RoutingCore::Time;
+  using Replica = RequestPlan::Replica;
 
   void run();
   void poll_sockets();
   void note_head_trouble();
   [[nodiscard]] std::chrono::milliseconds next_wait() const;
-  void take_new_calls();
-  void apply_view(const RoutingView& view);
-  void release_in_flight(ReplicaEntry& replica, const std::string& why);
-  void read_replica(ReplicaEntry& replica, Time now);
-  void read_message(ReplicaEntry& replica, const std::vector<zmq::message_t>& frames, Time now);
-  void take_reply(ReplicaEntry& replica, const wire::Header& header,
-                  const std::vector<zmq::message_t>& frames, const InFlight& sent, Time now);
-  void check_health(ReplicaEntry& replica, Time now);
-  void advance(Time now);
-  void start_plan(ActiveCall& active);
-  void ask_due_shards(ActiveCall& active, Time now);
-  bool ask(ActiveCall& active, std::int32_t shard, ReplicaEntry& replica, Time now);
-  void finish(ActiveCall& active, std::optional<RetrievalError> error);
-  void cancel(std::uint64_t call);
+  void take_new_calls(Time now);
+  void apply_view(const RoutingView& view, Time now);
+  void read_replica(Replica number, ReplicaLink& replica, Time now);
+  void read_message(Replica number, const ReplicaLink& replica,
+                    const std::vector<zmq::message_t>& frames, Time now);
+  void take_reply(Replica number, const ReplicaLink& replica, const wire::Header& header,
+                  const std::vector<zmq::message_t>& frames, Time now);
+
+  // What the core asks for.
+  Targeting target(std::uint64_t call) override;
+  bool send_query(const QueryMessage& message) override;
+  void send_cancel(Replica replica, std::uint64_t call) override;
+  bool send_ping(Replica replica, std::uint32_t number) override;
+  void finished(std::uint64_t call, CallResult result) override;
+  void attempt_over(const AttemptReport& report) override;
+  void noticed(Replica replica, Event event) override;
 
   PoolClientOptions options_;
   std::uint64_t client_;  // high half of all request ids
@@ -82,9 +82,10 @@ class ClientLoop {
   zmq::context_t context_;
   HeadLink head_;
   ReplicaTable replicas_;
-  ChoiceRandom random_;
-  std::map<std::uint64_t, ActiveCall> calls_;  // by serial
-  std::uint64_t next_plan_ = 1, next_ping_ = 1;
+  RoutingCore core_;
+  std::map<std::uint64_t, std::shared_ptr<PoolCall>> calls_;  // by serial
+  std::optional<ClientMetrics> metrics_;
+  Time next_count_{};
   std::thread thread_;
 };
 

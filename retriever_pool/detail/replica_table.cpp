@@ -1,53 +1,53 @@
 #include "retriever_pool/detail/replica_table.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "base/log.hpp"
 
 namespace rookery::retriever_pool::detail {
 
-std::vector<ReplicaEntry> ReplicaTable::apply(zmq::context_t& context, const RoutingView& view) {
-  std::vector<ReplicaEntry> kept;
+void ReplicaTable::apply(zmq::context_t& context, const RoutingView& view, RoutingCore& core,
+                         Time now) {
+  std::set<Replica> stayed;
   for (const ReplicaView& member : view.members) {
     const bool ready = member.state == ReplicaState::kReady;
     if (member.endpoint.empty() || (!ready && member.state != ReplicaState::kDraining)) continue;
-    const auto known = std::find_if(replicas_.begin(), replicas_.end(), [&](const auto& r) {
-      return r.link && r.link->endpoint() == member.endpoint && r.shard == member.shard &&
-             r.generation == member.generation;
+    const ReplicaPlace place{member.index, member.generation, member.shard};
+    const auto known = std::find_if(links_.begin(), links_.end(), [&](const auto& item) {
+      return item.second.link->endpoint() == member.endpoint && item.second.place == place;
     });
-    if (known != replicas_.end()) {
-      known->ready = ready;
-      kept.push_back(std::move(*known));
+    if (known != links_.end()) {
+      core.set_ready(known->first, ready);
+      stayed.insert(known->first);
       continue;
     }
     if (!ready) continue;
-    ReplicaEntry entry;
-    entry.number = next_number_++;
-    entry.shard = member.shard;
-    entry.generation = member.generation;
-    entry.node = member.node;
-    entry.ready = true;
     try {
-      entry.link = std::make_unique<Link>(context, member.endpoint, keys_);
+      auto link = std::make_unique<Link>(context, member.endpoint, keys_);
+      const Replica number = next_number_++;
+      links_[number] = {place, member.node, std::move(link)};
+      core.add(number, place);
+      stayed.insert(number);
     } catch (const zmq::error_t& error) {
       base::logger("retriever_pool")
           ->warn("{} has the endpoint '{}': {}", member.node, member.endpoint, error.what());
+    }
+  }
+  for (auto item = links_.begin(); item != links_.end();) {
+    if (stayed.contains(item->first)) {
+      ++item;
       continue;
     }
-    kept.push_back(std::move(entry));
+    core.remove(item->first, item->second.node + " left the routing view", now);
+    item = links_.erase(item);
   }
-  std::vector<ReplicaEntry> left;
-  for (ReplicaEntry& entry : replicas_) {
-    if (entry.link) left.push_back(std::move(entry));
-  }
-  replicas_ = std::move(kept);
-  return left;
+  core.view_changed();
 }
 
-ReplicaEntry* ReplicaTable::find(std::uint64_t number) {
-  const auto found = std::find_if(replicas_.begin(), replicas_.end(),
-                                  [&](const auto& r) { return r.number == number; });
-  return found == replicas_.end() ? nullptr : &*found;
+ReplicaLink* ReplicaTable::find(Replica number) {
+  const auto found = links_.find(number);
+  return found == links_.end() ? nullptr : &found->second;
 }
 
 }  // namespace rookery::retriever_pool::detail

@@ -2,12 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <queue>
-#include <random>
-
-#include "retriever_pool/replica_choice.hpp"
-#include "retriever_pool/replica_health.hpp"
-
 namespace rookery::retriever_pool {
 namespace {
 
@@ -118,124 +112,47 @@ TEST(RequestPlanTest, WithoutAnyReplicaTheDeadlineErrorNamesTheShard) {
                "shard 0 had no replica that could be asked before the deadline");
 }
 
-// A network on a virtual clock: replicas answer late, twice, refuse, die and come back. Every call
-// must end by its deadline, and with an answer whenever each shard had one replica that was well.
-TEST(RequestPlanSimulationTest, NoCallIsLostWhileOneReplicaAShardIsWell) {
-  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
-    std::mt19937_64 random(seed);
-    ChoiceRandom choice(seed);
-    constexpr std::int32_t kShards = 3;
-    constexpr std::uint64_t kReplicas = 3;  // of a shard; replica 0 is always well
-    RequestPlan plan(kShards, "g", {50ms, 4, 64});
-    struct Event {
-      Time at;
-      std::int32_t shard;
-      std::uint64_t replica;
-      int kind;  // 0 answer, 1 lost, 2 overloaded, 3 draining
-      bool operator>(const Event& other) const { return at > other.at; }
-    };
-    std::priority_queue<Event, std::vector<Event>, std::greater<>> events;
-    Time now = kStart;
-    const Time deadline = kStart + 2s;
-    int duplicates = 0;
-    while (!plan.complete() && !plan.fatal() && now < deadline) {
-      plan.expire(now);
-      for (const std::int32_t shard : plan.due(now)) {
-        std::vector<Candidate> candidates;
-        for (std::uint64_t r = 0; r < kReplicas; ++r) {
-          if (!plan.excluded(shard).contains(r)) candidates.push_back({r, 1.0, false});
-        }
-        const auto chosen = choose_replica(candidates, choice);
-        if (!chosen) {
-          plan.new_round(shard, now);
-          continue;
-        }
-        plan.sent(shard, *chosen, now);
-        const bool well = *chosen == 0;
-        const int kind = well ? 0 : static_cast<int>(random() % 5);
-        const auto delay = std::chrono::milliseconds(well ? 1 + random() % 10 : random() % 200);
-        if (kind < 4) events.push({now + delay, shard, *chosen, kind});
-        if (kind == 0 && random() % 3 == 0) events.push({now + 2 * delay, shard, *chosen, 0});
-      }
-      Time next = deadline;
-      if (const auto event = plan.next_event(now)) next = std::min(next, *event);
-      if (!events.empty()) next = std::min(next, events.top().at);
-      ASSERT_GE(next, now) << "seed " << seed;
-      now = std::max(next, now + 1us);
-      while (!events.empty() && events.top().at <= now) {
-        const Event event = events.top();
-        events.pop();
-        if (event.kind == 0) duplicates += !plan.answered(event.shard, {});
-        if (event.kind == 1) plan.lost(event.shard, event.replica, "died");
-        if (event.kind == 2) {
-          plan.failed(event.shard, event.replica, error(wire::ErrorCode::kOverloaded, 1), now);
-        }
-        if (event.kind == 3) {
-          plan.failed(event.shard, event.replica, error(wire::ErrorCode::kDraining), now);
-        }
-      }
-    }
-    EXPECT_TRUE(plan.complete()) << "seed " << seed << ": "
-                                 << (plan.fatal() ? plan.fatal()->what() : "deadline");
-  }
+TEST(RequestPlanTest, ALateAnswerIsHedgedOnceAndEitherAnswerWins) {
+  RequestPlan plan(1, "g", {});
+  plan.sent(0, 10, kStart, {AttemptKind::kFirst, 0us, 5ms});
+  EXPECT_EQ(plan.next_event(kStart), kStart + 5ms);
+  EXPECT_TRUE(plan.hedges_due(kStart + 4ms).empty());
+  ASSERT_EQ(plan.hedges_due(kStart + 5ms), (std::vector<std::int32_t>{0}));
+  plan.postpone_hedge(0, kStart + 8ms);
+  EXPECT_TRUE(plan.hedges_due(kStart + 7ms).empty());
+  plan.sent(0, 11, kStart + 8ms, {AttemptKind::kHedge, 0us, {}});
+  EXPECT_TRUE(plan.hedges_due(kStart + 100ms).empty());
+  EXPECT_TRUE(plan.due(kStart + 100ms).empty());
+  EXPECT_TRUE(plan.open_at(0, 10));
+  EXPECT_TRUE(plan.open_at(0, 11));
+  // The hedge fails: the first message is still open, so nobody is asked.
+  plan.failed(0, 11, error(wire::ErrorCode::kOverloaded), kStart + 100ms);
+  EXPECT_TRUE(plan.due(kStart + 100ms).empty());
+  EXPECT_TRUE(plan.answered(0, {}));
+  EXPECT_TRUE(plan.complete());
 }
 
-TEST(ReplicaChoiceTest, TakesTheCheaperOfTwo) {
-  ChoiceRandom random(1);
-  const std::vector<Candidate> two = {{7, 5.0, false}, {8, 1.0, false}};
-  for (int i = 0; i < 50; ++i) EXPECT_EQ(choose_replica(two, random), 8U);
+TEST(RequestPlanTest, AFailureNeedsATokenAndALossDoesNot) {
+  RequestPlan plan(1, "g", {});
+  EXPECT_EQ(plan.next_kind(0), AttemptKind::kFirst);
+  plan.sent(0, 10, kStart);
+  plan.lost(0, 10, "gone");
+  EXPECT_EQ(plan.next_kind(0), AttemptKind::kRetry);
+  EXPECT_FALSE(plan.needs_retry_token(0));
+  plan.sent(0, 11, kStart);
+  plan.failed(0, 11, error(wire::ErrorCode::kInternal), kStart);
+  EXPECT_TRUE(plan.needs_retry_token(0));
+  plan.hold_back(0, kStart + 1s);
+  EXPECT_TRUE(plan.due(kStart + 999ms).empty());
+  EXPECT_EQ(plan.due(kStart + 1s).size(), 1U);
+  EXPECT_FALSE(plan.needs_retry_token(0));
 }
 
-TEST(ReplicaChoiceTest, SpreadsOverEqualReplicasAndRepeatsWithItsSeed) {
-  const std::vector<Candidate> equal = {{0, 1.0, false}, {1, 1.0, false}, {2, 1.0, false}};
-  std::vector<int> counts(3);
-  ChoiceRandom first(5), second(5);
-  for (int i = 0; i < 3000; ++i) {
-    const auto chosen = choose_replica(equal, first);
-    EXPECT_EQ(chosen, choose_replica(equal, second));
-    ++counts[*chosen];
-  }
-  for (const int count : counts) EXPECT_NEAR(count, 1000, 150);
-}
-
-TEST(ReplicaChoiceTest, AsksSuspectsOnlyWhenThereIsNobodyElse) {
-  ChoiceRandom random(1);
-  const std::vector<Candidate> mixed = {{0, 1.0, true}, {1, 900.0, false}};
-  for (int i = 0; i < 20; ++i) EXPECT_EQ(choose_replica(mixed, random), 1U);
-  const std::vector<Candidate> suspects = {{0, 1.0, true}};
-  EXPECT_EQ(choose_replica(suspects, random), 0U);
-  EXPECT_EQ(choose_replica({}, random), std::nullopt);
-}
-
-TEST(ReplicaHealthTest, SilenceAfterAPingMakesASuspectUntilAnythingComes) {
-  ReplicaHealth health;
-  health.connected(kStart);
-  EXPECT_FALSE(health.ping_due(kStart + 249ms));
-  EXPECT_TRUE(health.ping_due(kStart + 250ms));
-  health.ping_sent(kStart + 250ms);
-  EXPECT_FALSE(health.ping_due(kStart + 10s));  // one at a time
-  EXPECT_FALSE(health.check(kStart + 999ms));
-  EXPECT_TRUE(health.check(kStart + 1000ms));
-  EXPECT_TRUE(health.suspect());
-  EXPECT_FALSE(health.check(kStart + 1001ms));  // told once
-  health.ponged(kStart + 30s);
-  EXPECT_FALSE(health.suspect());
-}
-
-TEST(ReplicaHealthTest, CostGrowsWithWhatIsInFlightAndWithLatency) {
-  ReplicaHealth fast, slow;
-  fast.connected(kStart);
-  slow.connected(kStart);
-  for (int i = 0; i < 50; ++i) {
-    fast.sent();
-    fast.answered(200us);
-    slow.sent();
-    slow.answered(5000us);
-  }
-  EXPECT_LT(fast.cost(), slow.cost());
-  const double idle = fast.cost();
-  fast.sent();
-  EXPECT_DOUBLE_EQ(fast.cost(), 2 * idle);
+TEST(RequestPlanTest, ASlowShardsAttemptsLastLonger) {
+  RequestPlan plan(1, "g", {500ms, 4, 64});
+  plan.sent(0, 10, kStart, {AttemptKind::kFirst, 3s, {}});
+  EXPECT_TRUE(plan.expire(kStart + 2999ms).empty());
+  EXPECT_EQ(plan.expire(kStart + 3s).size(), 1U);
 }
 
 }  // namespace
