@@ -59,6 +59,10 @@ base::SubprocessOptions node_command(const AgentOptions& options, const ColonyFo
                      folder.name(),
                      "--index",
                      spec.snapshot,
+                     "--index-name",
+                     spec.index,
+                     "--run",
+                     std::to_string(spec.run),
                      "--shard",
                      std::to_string(spec.shard),
                      "--replica",
@@ -146,8 +150,13 @@ void run_agent(const AgentOptions& given, const base::StopSignal& stop) {
   std::unique_ptr<HeadConnector> connector;
   std::unique_ptr<ProcessKeeper> keeper;
   AgentSetup setup;
-  setup.hello = {kWireVersion, options.colony, options.name.empty() ? host : options.name,
-                 host,         self.pid,       cores};
+  setup.hello = {kWireVersion,
+                 options.colony,
+                 options.name.empty() ? host : options.name,
+                 host,
+                 self.pid,
+                 cores,
+                 0};
   setup.assign = [&](const std::vector<NodeSpec>& specs) {
     const std::lock_guard guard(ready);
     keeper->assign(specs);

@@ -25,13 +25,33 @@ struct MembershipOptions {
   std::chrono::milliseconds settle{1'500};
   /// After so long whatever is known is handed out, if anyone came at all.
   std::chrono::milliseconds settle_max{10'000};
+  /// A process that is wanted no more is shown for so long at most.
+  std::chrono::milliseconds leaving_max{15'000};
+};
+
+/// What the plan says about one process.
+struct WantedMember {
+  std::string node;      ///< "node-1"
+  std::string agent;     ///< that shall run it; empty: none can
+  bool drained = false;  ///< without an agent because somebody drained it
+  friend bool operator==(const WantedMember&, const WantedMember&) = default;
+};
+
+/// What the plan wants served: generations as clients shall see them, and the processes.
+struct WantedMembers {
+  std::vector<retriever_pool::GenerationView> generations;
+  std::map<Slot, WantedMember> nodes;
 };
 
 /// Who is in the colony and what clients are told of it. Pure: no sockets, no clock.
 class Membership {
  public:
-  /// `wanted` carries colony, term and one generation; its members are ignored.
+  /// `wanted` carries colony, term and generations, whose nodes are taken to be `node-1`, `node-2`,
+  /// … by generation, shard and replica until `want` says otherwise; its members are ignored.
   Membership(retriever_pool::RoutingView wanted, MembershipOptions options, TimePoint start);
+  /// From now on this is wanted. A process that is wanted no more counts as draining until it has
+  /// left: what it was asked is still answered.
+  void want(const WantedMembers& wanted, TimePoint now);
 
   /// Registers a node; the same node may come again, a new process of a node replaces the old one.
   /// Nothing, or why it is refused.
@@ -61,12 +81,17 @@ class Membership {
     TimePoint lost_since;
     bool crash_loop = false;
     std::int32_t exit_code = 0;
-    std::string reason;  ///< of the last end
+    std::string reason;    ///< of the last end
+    std::int64_t run = 0;  ///< `NodeSpec::run` of the process that joined
+    std::int64_t queue_wait_us = 0;
+    bool leaving = false;  ///< wanted no more
+    std::string agent;     ///< that shall run it; empty: none can
+    bool drained = false;
   };
   [[nodiscard]] const std::map<Slot, Member>& members() const { return members_; }
 
  private:
-  [[nodiscard]] const retriever_pool::GenerationView& wanted_generation() const;
+  [[nodiscard]] std::optional<Slot> find_slot(const NodeHello& hello) const;
   Member* find(const std::string& node, std::int64_t pid);
   static void remove_from_view(Member& member);
   void refresh();

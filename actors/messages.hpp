@@ -3,14 +3,17 @@
 #include <caf/all.hpp>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
+
+#include "actors/admin_desk.hpp"
 
 namespace rookery::actors {
 
 /// Version of the messages below. The ids of the type block are on the wire: append, never insert,
 /// and raise this number when a struct changes; a peer with another number is refused.
-inline constexpr std::uint32_t kWireVersion = 2;
+inline constexpr std::uint32_t kWireVersion = 3;
 
 /// Why the control plane refuses.
 enum class Errc : std::uint8_t {
@@ -36,7 +39,9 @@ struct NodeHello {
   std::uint32_t wire = kWireVersion;
   std::string colony;  ///< empty: whichever the head has
   std::string node;    ///< "node-1"
+  std::string index;   ///< the name of the index; empty: whichever serves the generation
   std::int32_t shard = 0, replica = 0;
+  std::int64_t run = 0;  ///< as `NodeSpec::run`
   std::string host;
   std::int64_t pid = 0, start_ticks = 0;  ///< as `ProcessIdentity`
   std::string boot;
@@ -52,6 +57,7 @@ struct NodeReport {
   std::uint8_t state = 0;
   std::string endpoint;
   std::int64_t queue = 0, served = 0, refused = 0;
+  std::int64_t queue_wait_us = 0;  ///< p95 of late, until the search began
 };
 
 /// The head's answer to a hello.
@@ -69,12 +75,15 @@ struct AgentHello {
   std::string host;
   std::int64_t pid = 0;
   std::int32_t cores = 1;
+  std::int32_t slots_max = 0;  ///< processes that it takes at most; 0: any number
 };
 
 /// One process that an agent shall keep running.
 struct NodeSpec {
+  std::string index;  ///< the name of the index
   std::int32_t shard = 0, replica = 0;
   std::string node;
+  std::int64_t run = 0;  ///< another number asks for another process
   std::string snapshot;  ///< the generation's folder
   std::string generation;
   std::string listen;        ///< IPv4 address of its data plane
@@ -98,6 +107,7 @@ struct Assignment {
 /// What an agent saw happen to one of its processes. Also re-sent to a new head.
 struct ProcessEvent {
   std::string agent;
+  std::string index, generation;
   std::int32_t shard = 0, replica = 0;
   std::int64_t pid = 0;
   bool running = false;        ///< false: it ended, with `exit_code`
@@ -108,21 +118,30 @@ struct ProcessEvent {
   std::int64_t retry_ms = 0;  ///< until the next start
 };
 
+class ColonyPlan;
+
+/// A change of the plan that somebody in the head's own process orders: it runs inside the
+/// supervisor. Never travels.
+struct PlanOrder {
+  std::function<AdminReply(ColonyPlan&)> apply;
+};
+
 template <class Inspector>
 bool inspect(Inspector& f, NodeHello& x) {
   return f.object(x).fields(f.field("wire", x.wire), f.field("colony", x.colony),
-                            f.field("node", x.node), f.field("shard", x.shard),
-                            f.field("replica", x.replica), f.field("host", x.host),
-                            f.field("pid", x.pid), f.field("start_ticks", x.start_ticks),
-                            f.field("boot", x.boot), f.field("generation", x.generation),
-                            f.field("state", x.state), f.field("endpoint", x.endpoint));
+                            f.field("node", x.node), f.field("index", x.index),
+                            f.field("shard", x.shard), f.field("replica", x.replica),
+                            f.field("run", x.run), f.field("host", x.host), f.field("pid", x.pid),
+                            f.field("start_ticks", x.start_ticks), f.field("boot", x.boot),
+                            f.field("generation", x.generation), f.field("state", x.state),
+                            f.field("endpoint", x.endpoint));
 }
 template <class Inspector>
 bool inspect(Inspector& f, NodeReport& x) {
-  return f.object(x).fields(f.field("node", x.node), f.field("pid", x.pid),
-                            f.field("state", x.state), f.field("endpoint", x.endpoint),
-                            f.field("queue", x.queue), f.field("served", x.served),
-                            f.field("refused", x.refused));
+  return f.object(x).fields(
+      f.field("node", x.node), f.field("pid", x.pid), f.field("state", x.state),
+      f.field("endpoint", x.endpoint), f.field("queue", x.queue), f.field("served", x.served),
+      f.field("refused", x.refused), f.field("queue_wait_us", x.queue_wait_us));
 }
 template <class Inspector>
 bool inspect(Inspector& f, Welcome& x) {
@@ -133,15 +152,16 @@ template <class Inspector>
 bool inspect(Inspector& f, AgentHello& x) {
   return f.object(x).fields(f.field("wire", x.wire), f.field("colony", x.colony),
                             f.field("agent", x.agent), f.field("host", x.host),
-                            f.field("pid", x.pid), f.field("cores", x.cores));
+                            f.field("pid", x.pid), f.field("cores", x.cores),
+                            f.field("slots_max", x.slots_max));
 }
 template <class Inspector>
 bool inspect(Inspector& f, NodeSpec& x) {
   return f.object(x).fields(
-      f.field("shard", x.shard), f.field("replica", x.replica), f.field("node", x.node),
-      f.field("snapshot", x.snapshot), f.field("generation", x.generation),
-      f.field("listen", x.listen), f.field("threads", x.threads),
-      f.field("queue_requests_max", x.queue_requests_max),
+      f.field("index", x.index), f.field("shard", x.shard), f.field("replica", x.replica),
+      f.field("node", x.node), f.field("run", x.run), f.field("snapshot", x.snapshot),
+      f.field("generation", x.generation), f.field("listen", x.listen),
+      f.field("threads", x.threads), f.field("queue_requests_max", x.queue_requests_max),
       f.field("queue_bytes_max", x.queue_bytes_max),
       f.field("batch_queries_max", x.batch_queries_max), f.field("kind", x.kind),
       f.field("ef_search", x.ef_search), f.field("nprobe", x.nprobe),
@@ -153,7 +173,8 @@ bool inspect(Inspector& f, Assignment& x) {
 }
 template <class Inspector>
 bool inspect(Inspector& f, ProcessEvent& x) {
-  return f.object(x).fields(f.field("agent", x.agent), f.field("shard", x.shard),
+  return f.object(x).fields(f.field("agent", x.agent), f.field("index", x.index),
+                            f.field("generation", x.generation), f.field("shard", x.shard),
                             f.field("replica", x.replica), f.field("pid", x.pid),
                             f.field("running", x.running), f.field("exit_code", x.exit_code),
                             f.field("restarts", x.restarts), f.field("crash_loop", x.crash_loop),
@@ -183,7 +204,12 @@ CAF_BEGIN_TYPE_ID_BLOCK(rookery_actors, caf::first_custom_type_id)
   CAF_ADD_ATOM(rookery_actors, rookery::actors, loaded_atom)
   CAF_ADD_ATOM(rookery_actors, rookery::actors, drain_atom)
   CAF_ADD_ATOM(rookery_actors, rookery::actors, beat_atom)
+  CAF_ADD_ATOM(rookery_actors, rookery::actors, order_atom)
+  CAF_ADD_TYPE_ID(rookery_actors, (rookery::actors::PlanOrder))
+  CAF_ADD_TYPE_ID(rookery_actors, (rookery::actors::AdminReply))
 CAF_END_TYPE_ID_BLOCK(rookery_actors)
 // clang-format on
 
 CAF_ERROR_CODE_ENUM(rookery::actors::Errc)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(rookery::actors::PlanOrder)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(rookery::actors::AdminReply)

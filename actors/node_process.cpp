@@ -67,6 +67,8 @@ NodeHello make_hello(const NodeOptions& options, const std::string& generation) 
   hello.node = options.name.empty()
                    ? "node-" + std::to_string(options.shard) + "-" + std::to_string(options.replica)
                    : options.name;
+  hello.index = options.index_name;
+  hello.run = options.run;
   hello.shard = options.shard;
   hello.replica = options.replica;
   hello.host = detail::host_name();
@@ -129,6 +131,7 @@ void run_node(const NodeOptions& options, const base::StopSignal& stop) {
   }
   host_setup.server.tuning = options.tuning;
   host_setup.server.trace = watch.trace();
+  host_setup.server.index_name = options.index_name;
   if (!options.filter_file.empty()) {
     host_setup.server.filter = retriever_pool::read_filter_file(options.filter_file);
   }

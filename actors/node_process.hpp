@@ -15,8 +15,10 @@ struct NodeOptions {
   std::string colony;           ///< where `head.json` is looked up; empty with `head`: any colony
   std::string head;             ///< control address HOST:PORT; used where `head.json` names none
   std::filesystem::path index;  ///< snapshot, `NAME` or `NAME/GENERATION`
+  std::string index_name;       ///< empty: whichever index of the colony has that generation
   std::int32_t shard = 0, replica = 0;
-  std::string name;  ///< empty: "node-SHARD-REPLICA"
+  std::int64_t run = 0;  ///< `NodeSpec::run`, told to the head
+  std::string name;      ///< empty: "node-SHARD-REPLICA"
   std::string listen = "127.0.0.1";
   std::filesystem::path keys = {};  ///< key folder; empty: see `ColonySecurity::find`
   bool insecure = false;            ///< allows `listen` beyond loopback

@@ -138,7 +138,7 @@ struct ProcessKeeper::Impl {
   }
 
   void start(const NodeSpec& spec) {
-    const Slot slot{spec.shard, spec.replica};
+    const Slot slot = slot_of(spec);
     auto options = setup.command(spec, std::max(slots, 1));
     const auto log = options.log;
     const auto log_from = log_bytes(log);

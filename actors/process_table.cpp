@@ -8,7 +8,7 @@ std::vector<Slot> ProcessTable::want(const std::vector<NodeSpec>& specs, TimePoi
   std::vector<Slot> to_stop;
   for (auto& [slot, entry] : entries_) entry.wanted = false;
   for (const auto& spec : specs) {
-    const Slot slot{spec.shard, spec.replica};
+    const Slot slot = slot_of(spec);
     const auto [place, fresh] = entries_.try_emplace(slot);
     auto& entry = place->second;
     entry.wanted = true;
@@ -17,6 +17,8 @@ std::vector<Slot> ProcessTable::want(const std::vector<NodeSpec>& specs, TimePoi
       entry.policy = RestartPolicy(policy_);
       entry.next_start = now;
       entry.event.agent = agent_;
+      entry.event.index = slot.index;
+      entry.event.generation = slot.generation;
       entry.event.shard = slot.shard;
       entry.event.replica = slot.replica;
     } else if (entry.spec != spec) {

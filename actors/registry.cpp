@@ -36,6 +36,7 @@ Registry::behavior_type RegistryState::make_behavior() {
         return self->delegate(supervisor_handle, hello_atom_v, hello);
       },
       [this](event_atom, const ProcessEvent& event) -> caf::result<void> {
+        take_wanted();
         const auto refused = membership.process_event(event);
         announce();
         if (refused) return caf::make_error(*refused);
@@ -55,7 +56,14 @@ Welcome RegistryState::welcome() const {
   return {kWireVersion, membership.view().colony, membership.view().term};
 }
 
+void RegistryState::take_wanted() {
+  if (const auto wanted = setup.board->wanted_since(wanted_version)) {
+    membership.want(*wanted, self->clock().now());
+  }
+}
+
 caf::result<Welcome> RegistryState::join(const NodeHello& hello) {
+  take_wanted();  // the supervisor wanted this node before anyone could start it
   if (const auto refused = membership.join(hello)) {
     base::logger("actors")->warn("head: refused {} (shard {}, replica {}): {}", hello.node,
                                  hello.shard, hello.replica, to_string(*refused));
@@ -109,6 +117,7 @@ void RegistryState::bury_the_dead() {
 }
 
 void RegistryState::announce() {
+  take_wanted();
   setup.board->update(membership);
   if (membership.publishable(self->clock().now())) setup.publish(membership.view());
 }

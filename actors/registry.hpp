@@ -53,6 +53,8 @@ struct RegistryState {
   /// Looks again at lost nodes of this host: a killed process closes its sockets a moment before it
   /// counts as dead.
   void bury_the_dead();
+  /// Looks whether the supervisor wants something else by now.
+  void take_wanted();
   /// Board and clients learn what has changed.
   void announce();
   [[nodiscard]] Welcome welcome() const;
@@ -66,6 +68,7 @@ struct RegistryState {
   RegistrySetup setup;
   Supervisor supervisor_handle;
   Membership membership;
+  std::uint64_t wanted_version = 0;       ///< of the board's wanted members that membership has
   std::map<caf::actor_addr, Peer> peers;  ///< monitored nodes
 };
 using RegistryActor = Registry::stateful_impl<RegistryState>;

@@ -61,6 +61,7 @@ NodeReport RetrievalActorState::report() const {
                     lifecycle.endpoint(),
                     0,
                     0,
+                    0,
                     0};
   if (!lifecycle.endpoint().empty()) {
     const auto load = setup.load();

@@ -10,8 +10,44 @@ using Json = nlohmann::json;
 void StatusBoard::update(const Membership& membership) {
   const std::lock_guard lock(mutex_);
   view_ = membership.view();
-  members_.clear();
-  for (const auto& [slot, member] : membership.members()) members_.push_back(member);
+  members_ = membership.members();
+}
+
+void StatusBoard::want(const WantedState& wanted) {
+  WantedMembers fresh{wanted.generations(), {}};
+  for (const auto& [slot, node] : wanted.nodes) {
+    const auto agent = wanted.placement.find(slot);
+    auto& member = fresh.nodes[slot];
+    member.node = node.name();
+    if (agent != wanted.placement.end()) member.agent = agent->second;
+    // A drained agent's slots avoid nothing by themselves; they are empty all the same.
+    member.drained =
+        member.agent.empty() && (wanted.avoid.contains(slot) || !wanted.drained_agents.empty());
+  }
+  const std::lock_guard lock(mutex_);
+  wanted_ = std::move(fresh);
+  operations_ = wanted.operations;
+  ++wanted_version_;
+}
+
+std::optional<WantedMembers> StatusBoard::wanted_since(std::uint64_t& version) const {
+  const std::lock_guard lock(mutex_);
+  if (wanted_version_ == version) return std::nullopt;
+  version = wanted_version_;
+  return wanted_;
+}
+
+NodeStates StatusBoard::node_states() const {
+  const std::lock_guard lock(mutex_);
+  NodeStates states;
+  for (const auto& [slot, member] : members_) {
+    if (member.leaving) continue;
+    const bool serving = member.view.state == retriever_pool::ReplicaState::kReady;
+    states[slot] = {
+        serving && member.in_contact, serving, member.run, member.crash_loop, member.reason,
+        member.queue_wait_us};
+  }
+  return states;
 }
 
 void StatusBoard::update_agents(std::vector<AgentInfo> agents) {
@@ -27,7 +63,7 @@ std::string StatusBoard::view_json() const {
 std::string StatusBoard::status_json() const {
   const std::lock_guard lock(mutex_);
   Json members = Json::array();
-  for (const auto& member : members_) {
+  for (const auto& [slot, member] : members_) {
     const auto& view = member.view;
     members.push_back({{"index", view.index},
                        {"shard", view.shard},
@@ -45,7 +81,10 @@ std::string StatusBoard::status_json() const {
                        {"restarts", view.restarts},
                        {"crash_loop", member.crash_loop},
                        {"exit_code", member.exit_code},
-                       {"reason", member.reason}});
+                       {"reason", member.reason},
+                       {"agent", member.agent},
+                       {"drained", member.drained},
+                       {"queue_wait_us", member.queue_wait_us}});
   }
   Json agents = Json::array();
   for (const auto& agent : agents_) {
@@ -54,7 +93,35 @@ std::string StatusBoard::status_json() const {
                       {"pid", agent.pid},
                       {"cores", agent.cores},
                       {"slots", agent.slots},
-                      {"connected", agent.connected}});
+                      {"connected", agent.connected},
+                      {"slots_max", agent.slots_max},
+                      {"drained", agent.drained}});
+  }
+  Json generations = Json::array();
+  for (const auto& generation : view_.generations) {
+    generations.push_back({{"index", generation.index_name},
+                           {"generation", generation.index.generation},
+                           {"role", to_string(generation.role)},
+                           {"shards", generation.shards},
+                           {"replicas", generation.replicas},
+                           {"snapshot", generation.snapshot},
+                           {"passages", generation.index.passages},
+                           {"sources", generation.index.sources},
+                           {"dimension", generation.index.dimension},
+                           {"kind", index_tools::to_string(generation.index.default_kind)},
+                           {"complete", view_.complete(generation)}});
+  }
+  Json operations = Json::array();
+  for (const auto& operation : operations_) {
+    operations.push_back({{"id", operation.id},
+                          {"action", operation.action},
+                          {"index", operation.index},
+                          {"node", operation.node},
+                          {"agent", operation.agent},
+                          {"state", operation.state},
+                          {"step", operation.step},
+                          {"of", operation.of},
+                          {"text", operation.text}});
   }
   const auto* live = view_.live();
   const auto served = live != nullptr ? *live : retriever_pool::GenerationView{};
@@ -75,7 +142,9 @@ std::string StatusBoard::status_json() const {
               {"kinds", kinds},
               {"encoder", index.encoder_name},
               {"complete", view_.complete()},
+              {"generations", generations},
               {"members", members},
+              {"operations", operations},
               {"agents", agents}}
       // A process's last words may be anything; only here do they become JSON.
       .dump(-1, ' ', false, Json::error_handler_t::replace);

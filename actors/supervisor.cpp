@@ -1,5 +1,6 @@
 #include "actors/supervisor.hpp"
 
+#include <stdexcept>
 #include <utility>
 
 #include "base/log.hpp"
@@ -7,71 +8,9 @@
 namespace rookery::actors {
 
 namespace {
-constexpr auto kBeat = std::chrono::milliseconds(500);
+constexpr auto kBeat = std::chrono::milliseconds(200);
 constexpr auto kAnswerTimeout = std::chrono::seconds(2);
 }  // namespace
-
-ColonyPlan::ColonyPlan(WantedState wanted, NodeSpec node, SupervisorOptions options,
-                       TimePoint start)
-    : wanted_(std::move(wanted)), node_(std::move(node)), options_(options), start_(start) {}
-
-void ColonyPlan::agent_came(const AgentHello& hello, TimePoint now) {
-  auto& agent = agents_[hello.agent];
-  agent.info = {hello.agent, hello.host, hello.pid, hello.cores, 0, true};
-  agent.lost_since = now;
-}
-
-void ColonyPlan::agent_lost(const std::string& agent, TimePoint now) {
-  const auto place = agents_.find(agent);
-  if (place == agents_.end()) return;
-  place->second.info.connected = false;
-  place->second.lost_since = now;
-}
-
-bool ColonyPlan::replan(TimePoint now) {
-  std::vector<AgentCapacity> able;
-  for (const auto& [name, agent] : agents_) {
-    if (agent.info.connected) able.push_back({name, agent.info.cores});
-  }
-  if (able.empty()) return false;  // nobody could take a slot, so all stay where they are
-  // Agents that are away, but not for long, keep what they have: they may only be reconnecting.
-  Placement away;
-  for (const auto& [slot, name] : wanted_.placement) {
-    const auto place = agents_.find(name);
-    const bool connected = place != agents_.end() && place->second.info.connected;
-    const auto since = place == agents_.end() ? start_ : place->second.lost_since;
-    if (!connected && now - since < options_.agent_grace) away[slot] = name;
-  }
-  auto placement = place(wanted_.shards, wanted_.replicas, able, wanted_.placement);
-  for (const auto& [slot, name] : away) {
-    if (placement.contains(slot)) placement[slot] = name;
-  }
-  if (placement == wanted_.placement) return false;
-  wanted_.placement = std::move(placement);
-  return true;
-}
-
-Assignment ColonyPlan::assignment_of(const std::string& agent) const {
-  Assignment assignment{wanted_.term, {}};
-  for (const auto& [slot, name] : wanted_.placement) {
-    if (name != agent) continue;
-    auto spec = node_;
-    spec.shard = slot.shard;
-    spec.replica = slot.replica;
-    spec.node = node_name(slot, wanted_.replicas);
-    assignment.nodes.push_back(std::move(spec));
-  }
-  return assignment;
-}
-
-std::vector<AgentInfo> ColonyPlan::agents() const {
-  std::vector<AgentInfo> list;
-  for (const auto& [name, agent] : agents_) {
-    list.push_back(agent.info);
-    list.back().slots = static_cast<std::int32_t>(assignment_of(name).nodes.size());
-  }
-  return list;
-}
 
 SupervisorState::SupervisorState(Supervisor::pointer actor, SupervisorSetup supervisor_setup)
     : self(actor),
@@ -81,6 +20,7 @@ SupervisorState::SupervisorState(Supervisor::pointer actor, SupervisorSetup supe
 Supervisor::behavior_type SupervisorState::make_behavior() {
   self->set_down_handler([this](caf::down_msg& down) { agent_down(down.source); });
   self->delayed_send(self, kBeat, beat_atom_v);
+  act();
   return {
       [this](hello_atom, const AgentHello& hello) { return agent_came(hello); },
       [this](beat_atom) -> caf::result<void> {
@@ -88,7 +28,18 @@ Supervisor::behavior_type SupervisorState::make_behavior() {
         self->delayed_send(self, kBeat, beat_atom_v);
         return caf::unit;
       },
+      [this](order_atom, const PlanOrder& wish) -> caf::result<AdminReply> { return order(wish); },
   };
+}
+
+AdminReply SupervisorState::order(const PlanOrder& order) {
+  try {
+    auto reply = order.apply(plan);
+    act();
+    return reply;
+  } catch (const std::invalid_argument& error) {
+    return {400, error.what()};
+  }
 }
 
 caf::result<Welcome> SupervisorState::agent_came(const AgentHello& hello) {
@@ -97,7 +48,8 @@ caf::result<Welcome> SupervisorState::agent_came(const AgentHello& hello) {
     return caf::make_error(Errc::kWrongColony);
   }
   const auto sender = self->current_sender();
-  if (hello.agent.empty() || hello.agent.size() > 256 || hello.cores < 1 || !sender) {
+  if (hello.agent.empty() || hello.agent.size() > 256 || hello.cores < 1 || hello.slots_max < 0 ||
+      !sender) {
     return caf::make_error(Errc::kInvalid);
   }
   auto& peer = peers[hello.agent];
@@ -125,7 +77,13 @@ void SupervisorState::agent_down(const caf::actor_addr& address) {
 }
 
 void SupervisorState::act() {
-  if (plan.replan(self->clock().now())) setup.save(plan.wanted());
+  const auto now = self->clock().now();
+  plan.replan(now);
+  if (setup.states && plan.advance(setup.states(), now)) plan.replan(now);
+  if (plan.take_change()) {
+    setup.save(plan.wanted());
+    if (setup.on_wanted) setup.on_wanted(plan.wanted());
+  }
   for (auto& [agent, peer] : peers) {
     if (!peer.asked && (!peer.confirmed || *peer.confirmed != plan.assignment_of(agent))) {
       assign(agent);

@@ -6,61 +6,35 @@
 #include <string>
 #include <vector>
 
+#include "actors/colony_plan.hpp"
 #include "actors/messages.hpp"
-#include "actors/placement.hpp"
-#include "actors/restart_policy.hpp"
-#include "actors/status_board.hpp"
-#include "actors/wanted_state.hpp"
 
 namespace rookery::actors {
 
-/// Compares wanted shards × replicas with what agents can run, and tells every agent its part.
+/// Compares what is wanted with what agents can run, and tells every agent its part.
 using Supervisor = caf::typed_actor<
     // An agent has come (or come back); the sender is monitored. Its assignment follows.
     caf::result<Welcome>(hello_atom, AgentHello),
-    // From itself: assignments that failed are sent again, slots of lost agents are given away.
-    caf::result<void>(beat_atom)>;
+    // From itself: assignments that failed are sent again, slots of lost agents are given away, and
+    // what takes time goes on by a step.
+    caf::result<void>(beat_atom),
+    // From this process (`ColonyControl`): changes the plan; its agents hear of it at once.
+    caf::result<AdminReply>(order_atom, PlanOrder)>;
 
 /// Takes assignments; the agent actor's side that the supervisor sees.
 using AssignmentSink = caf::typed_actor<
     // Idempotent: the newest term's last assignment wins, an older term's is ignored.
     caf::result<void>(assign_atom, Assignment)>;
 
-struct SupervisorOptions {
-  /// How long a lost agent keeps its slots when another could take them.
-  std::chrono::milliseconds agent_grace{10'000};
-};
-
-/// The plan of the supervisor, without actors. Pure: times come from the caller.
-class ColonyPlan {
- public:
-  /// `node` is the pattern of all nodes: snapshot, generation, listen, limits.
-  ColonyPlan(WantedState wanted, NodeSpec node, SupervisorOptions options, TimePoint start);
-  void agent_came(const AgentHello& hello, TimePoint now);
-  void agent_lost(const std::string& agent, TimePoint now);
-  /// Places what has no place, or whose agent is lost for good; true when the placement changed.
-  bool replan(TimePoint now);
-  [[nodiscard]] Assignment assignment_of(const std::string& agent) const;
-  [[nodiscard]] std::vector<AgentInfo> agents() const;
-  [[nodiscard]] const WantedState& wanted() const { return wanted_; }
-
- private:
-  struct Agent {
-    AgentInfo info;
-    TimePoint lost_since;
-  };
-  WantedState wanted_;
-  NodeSpec node_;
-  SupervisorOptions options_;
-  TimePoint start_;
-  std::map<std::string, Agent> agents_;
-};
-
 struct SupervisorSetup {
   WantedState wanted;
-  NodeSpec node;
+  NodeSpec node;  ///< what all nodes share: listen, threads, limits
   SupervisorOptions options;
-  /// Keeps the placement on disk: small and rare, yet it blocks, so the actor is spawned detached.
+  /// What the registry knows of the nodes; must not block. None: nothing is stopped on purpose.
+  std::function<NodeStates()> states;
+  /// Told after each change of what is wanted, before any agent is; must not block.
+  std::function<void(const WantedState&)> on_wanted;
+  /// Keeps what is wanted on disk: small and rare, yet it blocks, so the actor is spawned detached.
   std::function<void(const WantedState&)> save;
   std::function<void(std::vector<AgentInfo>)> on_agents;  ///< told after each change
 };
@@ -72,6 +46,7 @@ struct SupervisorState {
 
   caf::result<Welcome> agent_came(const AgentHello& hello);
   void agent_down(const caf::actor_addr& address);
+  AdminReply order(const PlanOrder& order);
   /// Replans, tells agents whose part has changed, and the board who is there.
   void act();
   void assign(const std::string& agent);

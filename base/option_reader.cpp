@@ -238,6 +238,12 @@ bool OptionReader::has_section(const std::string& key) const {
   return entry != nullptr && entry->value.IsMap();
 }
 
+std::vector<std::string> OptionReader::keys() const {
+  std::vector<std::string> keys;
+  for (const Entry& entry : impl_->entries) keys.push_back(entry.key);
+  return keys;
+}
+
 void OptionReader::read(const std::string& key, bool& field) {
   const Impl::Recording recording(*impl_, key, "true or false", field);
   const Entry* entry = impl_->take(key);

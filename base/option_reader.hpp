@@ -40,6 +40,9 @@ class OptionReader {
   /// True when `key` is there and holds a map, for options that are a word or a section.
   [[nodiscard]] bool has_section(const std::string& key) const;
 
+  /// The keys of this map in the file's order, for maps whose keys are names.
+  [[nodiscard]] std::vector<std::string> keys() const;
+
   void read(const std::string& key, bool& field);
   void read(const std::string& key, std::string& field);
   void read(const std::string& key,

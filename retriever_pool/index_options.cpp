@@ -1,5 +1,6 @@
 #include "retriever_pool/index_options.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 #include <string>
@@ -64,8 +65,23 @@ PassageFilter read_filter(base::OptionReader reader) {
 
 }  // namespace
 
+bool is_index_name(const std::string& name) {
+  const auto letter = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+  };
+  return !name.empty() && name.size() <= 32 && letter(name[0]) &&
+         std::all_of(name.begin(), name.end(), [&](char c) {
+           return letter(c) || c == '.' || c == '_' || c == '-';
+         });
+}
+
 IndexOptions IndexOptions::from_options(base::OptionReader reader) {
   IndexOptions options;
+  reader.read("name", options.name);
+  if (!is_index_name(options.name)) {
+    reader.fail("name", "a name of 1 to 32 of a-z A-Z 0-9 . _ - that starts with none of . _ -",
+                "'" + options.name + "'");
+  }
   reader.read("path", options.path);
   std::vector<std::string> names;
   for (const auto kind : index_tools::index_kinds()) names.push_back(to_string(kind));
@@ -75,6 +91,7 @@ IndexOptions IndexOptions::from_options(base::OptionReader reader) {
   reader.read("ef_search", options.tuning.ef_search, 0, kEfSearchMax);
   reader.read("nprobe", options.tuning.nprobe, 0, kNprobeMax);
   reader.read("candidates", options.tuning.candidates, 0, kCandidatesMax);
+  reader.read("replicas", options.replicas, 1, 64);
   options.filter = read_filter(reader.section("filter"));
   reader.finish();
   return options;

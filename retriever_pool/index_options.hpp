@@ -1,12 +1,17 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <string>
 
 #include "base/option_reader.hpp"
 #include "retriever_pool/retriever.hpp"
 
 namespace rookery::retriever_pool {
+
+/// 1 to 32 of `a-z A-Z 0-9 . _ -`, with a letter or digit in front.
+bool is_index_name(const std::string& name);
 
 /// The section `index` of a colony file: what is searched, and how when a query does not say.
 struct IndexOptions {
@@ -16,6 +21,7 @@ struct IndexOptions {
                                                     ///< bm25
   SearchTuning tuning = {};   ///< keys `ef_search`, `nprobe`, `candidates`; 0: the index's own
   PassageFilter filter = {};  ///< section `filter`: a list a key, or `…_file` with an entry a line
+  std::optional<std::int32_t> replicas = {};  ///< of each shard, [1, 64]; unset: `pool.replicas`
   static IndexOptions from_options(base::OptionReader reader);
   /// As an embedded pool takes them.
   [[nodiscard]] EmbeddedPoolOptions embedded(int threads) const;

@@ -22,7 +22,9 @@ void add_head_command(CLI::App& app) {
   command->callback([config, trace] {
     const base::StopSignal stop;
     const auto colony = ColonyConfig::load(*config);
-    actors::run_head({colony.colony, colony.file, colony.index, colony.pool, trace->file()}, stop);
+    auto options = head_options(colony);
+    options.trace = trace->file();
+    actors::run_head(options, stop);
   });
 }
 

@@ -27,6 +27,12 @@ void add_node_command(CLI::App& app) {
   command->add_option("--replica", options->replica, "which of its replicas, from 0")
       ->check(CLI::Range(0, 63))
       ->capture_default_str();
+  command->add_option("--index-name", options->index_name,
+                      "the index's name in the colony (default: any that has this generation)");
+  command
+      ->add_option("--run", options->run,
+                   "number that the agent gives: another one is another process")
+      ->group("");
   command->add_option("--name", options->name, "the node's name (default: node-SHARD-REPLICA)");
   command->add_option("--listen", options->listen, "IPv4 address of its data plane")
       ->capture_default_str();

@@ -75,7 +75,7 @@ class ColonyStart {
                             std::to_string(head->process.pid) + "); stop it with: rookery down " +
                             folder_.name());
     }
-    actors::check_colony({config_.colony, config_.file, config_.index, config_.pool});
+    actors::check_colony(head_options(config_));
     if (!head_runs) {
       start(head_, "head", traced({"head", config_.file.string()}), [&](pid_t pid) {
         const auto record = folder_.head();

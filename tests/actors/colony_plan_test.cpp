@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "actors/supervisor.hpp"
+#include "actors/colony_plan.hpp"
 
 namespace rookery::actors {
 namespace {
@@ -13,17 +13,13 @@ class ColonyPlanTest : public ::testing::Test {
     WantedState state;
     state.colony = "wiki";
     state.term = 4;
-    state.shards = state.replicas = 2;
+    WantedGeneration live{"7f3a", "/data/wiki/7f3a", retriever_pool::GenerationRole::kLive, 2, 2};
+    state.indexes = {{.name = "main", .generations = {live}}};
     return state;
   }
-  static NodeSpec node() {
-    NodeSpec spec;
-    spec.snapshot = "/data/wiki/7f3a";
-    spec.generation = "7f3a";
-    return spec;
-  }
+  static NodeSpec node() { return {}; }
   static AgentHello hello(const std::string& agent) {
-    return {kWireVersion, "wiki", agent, agent, 10, 2};
+    return {kWireVersion, "wiki", agent, agent, 10, 2, 0};
   }
   TimePoint now{};
   ColonyPlan plan{wanted(), node(), {}, now};

@@ -25,7 +25,7 @@ class MembershipTest : public ::testing::Test {
   static NodeHello hello(std::int32_t shard, std::int32_t replica, std::uint8_t state = kReady) {
     NodeHello result;
     result.colony = "wiki";
-    result.node = node_name({shard, replica}, 2);
+    result.node = "node-" + std::to_string(shard * 2 + replica + 1);
     result.shard = shard;
     result.replica = replica;
     result.host = "host";
@@ -43,7 +43,7 @@ class MembershipTest : public ::testing::Test {
     }
   }
   const retriever_pool::ReplicaView& member(std::int32_t shard, std::int32_t replica) {
-    return membership.members().at({shard, replica}).view;
+    return membership.members().at({"main", "7f3a", shard, replica}).view;
   }
   TimePoint now{};
   Membership membership{wanted_view(), {}, now};
@@ -68,7 +68,7 @@ TEST_F(MembershipTest, TheEpochRisesWithWhatClientsActOnAndNotWithLoad) {
   const auto loading = membership.view().epoch;
   membership.join(hello(0, 0, kLoading));
   EXPECT_EQ(membership.view().epoch, loading) << "the same hello again";
-  NodeReport report{"node-1", 100, kReady, "tcp://127.0.0.1:9", 0, 0, 0};
+  NodeReport report{"node-1", 100, kReady, "tcp://127.0.0.1:9", 0, 0, 0, 0};
   EXPECT_EQ(membership.report(report), std::nullopt);
   const auto ready = membership.view().epoch;
   EXPECT_GT(ready, loading);
@@ -112,7 +112,7 @@ TEST_F(MembershipTest, ChecksEveryFieldThatAPeerSends) {
   broken = hello(0, 0);
   broken.pid = 0;
   EXPECT_EQ(membership.join(broken), Errc::kInvalid);
-  EXPECT_EQ(membership.report({"node-1", 100, kReady, "tcp://x:1", 0, 0, 0}), Errc::kNotJoined);
+  EXPECT_EQ(membership.report({"node-1", 100, kReady, "tcp://x:1", 0, 0, 0, 0}), Errc::kNotJoined);
 }
 
 TEST_F(MembershipTest, ASecondNodeCannotTakeALivingNodesPlace) {
@@ -132,7 +132,7 @@ TEST_F(MembershipTest, ANewProcessOfTheSameNodeReplacesTheOld) {
   EXPECT_EQ(member(0, 0).pid, 200);
   // Late news of the old process must not touch the new one.
   membership.lost("node-1", 100, true, now);
-  ProcessEvent event{"host", 0, 0, 100, false, 137, 1, false, "", 0};
+  ProcessEvent event{"host", "main", "7f3a", 0, 0, 100, false, 137, 1, false, "", 0};
   EXPECT_EQ(membership.process_event(event), std::nullopt);
   EXPECT_EQ(member(0, 0).pid, 200);
   EXPECT_EQ(member(0, 0).state, ReplicaState::kLoading);
@@ -141,7 +141,7 @@ TEST_F(MembershipTest, ANewProcessOfTheSameNodeReplacesTheOld) {
 TEST_F(MembershipTest, AProcessThatEndedLeavesTheViewAtOnce) {
   join_all();
   const auto before = membership.view().epoch;
-  ProcessEvent event{"host", 1, 1, 103, false, 137, 1, false, "killed", 200};
+  ProcessEvent event{"host", "main", "7f3a", 1, 1, 103, false, 137, 1, false, "killed", 200};
   EXPECT_EQ(membership.process_event(event), std::nullopt);
   EXPECT_EQ(member(1, 1).state, ReplicaState::kGone);
   EXPECT_TRUE(member(1, 1).endpoint.empty());

@@ -28,9 +28,10 @@ class RegistryTest : public testing::DeterministicSystem {
     SupervisorSetup plan;
     plan.wanted.colony = "wiki";
     plan.wanted.term = 5;
-    plan.wanted.shards = 1;
-    plan.wanted.replicas = 2;
-    plan.node.generation = "7f3a";
+    WantedGeneration live{"7f3a", "/data/7f3a", retriever_pool::GenerationRole::kLive, 1, 2};
+    plan.wanted.indexes = {{.name = "main", .generations = {live}}};
+    plan.on_wanted = [this](const WantedState& state) { board->want(state); };
+    plan.states = [this] { return board->node_states(); };
     plan.save = [this](const WantedState& state) { saved = state; };
     plan.on_agents = [this](std::vector<AgentInfo> list) { board->update_agents(std::move(list)); };
     supervisor = system.spawn<SupervisorActor>(std::move(plan));
@@ -45,7 +46,7 @@ class RegistryTest : public testing::DeterministicSystem {
   static NodeHello hello(std::int32_t replica) {
     NodeHello result;
     result.colony = "wiki";
-    result.node = node_name({0, replica}, 2);
+    result.node = "node-" + std::to_string(replica + 1);
     result.replica = replica;
     result.host = "host";
     result.pid = 100 + replica;
@@ -100,7 +101,7 @@ TEST_F(RegistryTest, AnEndedProcessIsPublishedAtOnce) {
   ask_as<Welcome>(first, registry, hello_atom_v, hello(0));
   ask_as<Welcome>(second, registry, hello_atom_v, hello(1));
   const auto before = published.back().epoch;
-  ProcessEvent event{"host", 0, 1, 101, false, 137, 1, false, "", 200};
+  ProcessEvent event{"host", "main", "7f3a", 0, 1, 101, false, 137, 1, false, "", 200};
   EXPECT_FALSE(tell_as(agent, registry, event_atom_v, event));
   EXPECT_GT(published.back().epoch, before);
   EXPECT_EQ(published.back().members.at(1).state, ReplicaState::kGone);
@@ -161,7 +162,7 @@ TEST_F(RegistryTest, ANodeThatReconnectsIsNotHurtByTheEndOfItsOldConnection) {
 
 TEST_F(RegistryTest, AReportOfAStrangerAsksForAHelloFirst) {
   caf::scoped_actor node{system};
-  const NodeReport report{"node-1", 100, kReady, "tcp://127.0.0.1:1", 0, 0, 0};
+  const NodeReport report{"node-1", 100, kReady, "tcp://127.0.0.1:1", 0, 0, 0, 0};
   EXPECT_EQ(tell_as(node, registry, report_atom_v, report), caf::make_error(Errc::kNotJoined));
 }
 
@@ -170,7 +171,7 @@ TEST_F(RegistryTest, AnAgentsHelloReachesTheSupervisorAndBringsItsAssignment) {
   std::optional<Assignment> assigned;
   auto agent = system.spawn([&](caf::event_based_actor* self) -> caf::behavior {
     self->request(registry, 1s, hello_atom_v,
-                  AgentHello{kWireVersion, "wiki", "host", "host", 7, 2})
+                  AgentHello{kWireVersion, "wiki", "host", "host", 7, 2, 0})
         .then([](const Welcome&) {});
     return {[&](assign_atom, const Assignment& assignment) { assigned = assignment; }};
   });
@@ -179,7 +180,7 @@ TEST_F(RegistryTest, AnAgentsHelloReachesTheSupervisorAndBringsItsAssignment) {
   ASSERT_EQ(assigned->nodes.size(), 2u);
   EXPECT_EQ(assigned->nodes[1].node, "node-2");
   ASSERT_TRUE(saved) << "the placement is kept on disk";
-  EXPECT_EQ(saved->placement.at({0, 1}), "host");
+  EXPECT_EQ(saved->placement.at({"main", "7f3a", 0, 1}), "host");
   EXPECT_NE(board->status_json().find("\"connected\":true"), std::string::npos);
   assigned.reset();
   pass(500ms);
