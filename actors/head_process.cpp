@@ -5,7 +5,9 @@
 #include <optional>
 #include <utility>
 
+#include "actors/admin_actions.hpp"
 #include "actors/admin_pages.hpp"
+#include "actors/admin_token.hpp"
 #include "actors/colony_control.hpp"
 #include "actors/colony_folder.hpp"
 #include "actors/colony_observer.hpp"
@@ -129,11 +131,14 @@ void run_head(const HeadOptions& options, const base::StopSignal& stop) {
   std::unique_ptr<base::HttpServer> http;
   try {
     const ColonyControl colony(system, supervisor);
+    const auto token = AdminToken::load_or_create(folder.path());
+    const AdminDesk desk = [colony](const AdminRequest& request) { return colony.order(request); };
     http = open_port(pool.http_port, port_of(last.http), [&](int port) {
       base::HttpServerOptions server;
       server.listen = pool.listen + ":" + std::to_string(port);
       server.tls = security.tls;
-      return std::make_unique<base::HttpServer>(server, make_admin_pages(board, observer, metrics));
+      return std::make_unique<base::HttpServer>(
+          server, with_admin_actions(desk, token, make_admin_pages(board, observer, metrics)));
     });
     control = open_port(pool.control_port, port_of(last.control), [&](int port) {
       const auto bound =

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "actors/head_ports.hpp"
+#include "actors/messages.hpp"
 #include "base/atomic_file.hpp"
 #include "base/checksum.hpp"
 #include "base/error.hpp"

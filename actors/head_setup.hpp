@@ -5,12 +5,13 @@
 #include <vector>
 
 #include "actors/colony_folder.hpp"
-#include "actors/messages.hpp"
 #include "actors/pool_options.hpp"
 #include "actors/wanted_state.hpp"
 #include "index_tools/manifest.hpp"
 
 namespace rookery::actors {
+
+struct NodeSpec;
 
 struct HeadOptions {
   std::string colony;
