@@ -49,6 +49,7 @@ AgentStatus agent_from(const Json& json) {
   json.at("connected").get_to(agent.connected);
   agent.drained = json.value("drained", false);
   agent.http = json.value("http", "");
+  agent.slots_max = json.value("slots_max", 0);
   return agent;
 }
 
@@ -61,6 +62,9 @@ GenerationStatus generation_from(const Json& json) {
   json.at("replicas").get_to(generation.replicas);
   generation.kind = json.value("kind", "");
   generation.complete = json.value("complete", false);
+  generation.dimension = json.value("dimension", 0);
+  generation.passages = json.value("passages", std::int64_t{0});
+  generation.sources = json.value("sources", std::int64_t{0});
   return generation;
 }
 

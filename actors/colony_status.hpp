@@ -34,6 +34,8 @@ struct GenerationStatus {
   std::int32_t shards = 0, replicas = 0;
   std::string kind = {};
   bool complete = false;
+  std::int32_t dimension = 0;
+  std::int64_t passages = 0, sources = 0;
 };
 
 /// A change that takes its time.
@@ -51,6 +53,7 @@ struct AgentStatus {
   bool connected = false;
   bool drained = false;
   std::string http = {};
+  std::int32_t slots_max = 0;  ///< 0: any number
 };
 
 /// The head's `/v1/status`, read back.

@@ -38,6 +38,18 @@ FolderLock lock_head(const ColonyFolder& folder) {
                         "; stop it with: rookery down " + folder.name());
 }
 
+/// Lets the pages remember what the board says now.
+void observe(ColonyObserver& observer, const StatusBoard& board) {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  try {
+    observer.observe(board.status_json(),
+                     std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
+  } catch (const base::UserError& error) {
+    // What people see must not end the colony.
+    base::logger("actors")->warn("head: {}", error.what());
+  }
+}
+
 retriever_pool::RoutingView first_view(const WantedState& wanted) {
   retriever_pool::RoutingView view;
   view.colony = wanted.colony;
@@ -89,7 +101,9 @@ void run_head(const HeadOptions& options, const base::StopSignal& stop) {
   const ColonyFolder folder(options.colony);
   check_colony(options);
   const auto lock = lock_head(folder);
-  const auto wanted = next_wanted(folder, options);
+  // With a name for every node, so that the first view has them all.
+  const auto wanted =
+      ColonyPlan(next_wanted(folder, options), {}, {}, std::chrono::steady_clock::now()).wanted();
   const auto last = folder.head().value_or(HeadRecord{});
   const auto& pool = options.pool;
 

@@ -1,6 +1,5 @@
 // What people ask of a plan.
 #include <algorithm>
-#include <iterator>
 #include <optional>
 #include <set>
 #include <string>

@@ -18,6 +18,10 @@ void add_commands(CLI::App& app) {
   add_up_command(app);
   add_status_command(app);
   add_down_command(app);
+  add_scale_command(app);
+  add_restart_command(app);
+  add_drain_command(app);
+  add_undrain_command(app);
   add_query_command(app);
   add_ask_command(app);
   add_serve_command(app);

@@ -29,7 +29,7 @@ using retriever_pool::RetrievalAnswer;
 constexpr std::size_t kLineCharacters = 76;  // of title and text; with the rest it fits 100 columns
 
 struct QueryArguments {
-  std::string target, text, kind, encoder = "minilm", json;
+  std::string target, text, index, kind, encoder = "minilm", json;
   std::vector<std::int64_t> ids;  // look-up
   SearchFlags search;
   TraceFlag trace;
@@ -114,7 +114,12 @@ void run_query(QueryArguments& arguments) {
   retriever_pool::PoolClientOptions client;
   client.trace = arguments.trace.open("rookery query");
   if (client.trace != nullptr) request.trace = base::Trace::new_id();
+  client.index = arguments.index;
   const auto pool = open_retriever(arguments.target, 0, client);
+  if (!arguments.index.empty() && pool->description().generation.empty()) {
+    throw base::UserError("--index: expected an index of " + arguments.target + ", got '" +
+                          arguments.index + "'; see: rookery status " + arguments.target);
+  }
   RetrievalAnswer answer;
   double encoding_ms = 0;
   if (!arguments.ids.empty()) {
@@ -152,6 +157,8 @@ void add_query_command(CLI::App& app) {
                    "Colony, its YAML file, snapshot folder or tcp://HOST:PORT")
       ->required();
   command->add_option("text", arguments->text, "What to search for");
+  command->add_option("--index", arguments->index,
+                      "Name of the colony's index (default: its first)");
   command->add_option("--kind", arguments->kind,
                       "exact, int8, hnsw, ivfpq, bm25 (needs no encoder) or hybrid (default: the "
                       "pool's)");

@@ -206,18 +206,32 @@ class ColonyStart {
 };
 
 void print_colony(const actors::ColonyStatus& status, double seconds) {
-  std::printf("%s · %d %s × %d %s · generation %s · %s sources, %s passages · %s, %d-d\n",
-              status.colony.c_str(), status.shards, status.shards == 1 ? "shard" : "shards",
-              status.replicas, status.replicas == 1 ? "replica" : "replicas",
-              status.generation.c_str(), grouped(status.sources).c_str(),
-              grouped(status.passages).c_str(), status.kind.c_str(), status.dimension);
-  for (std::int32_t shard = 0; shard < status.shards; ++shard) {
-    std::printf("  shard %d", shard);
-    for (const auto& member : status.members) {
-      if (member.shard == shard) std::printf("  ● %s", member.node.c_str());
+  std::size_t live = 0;
+  for (const auto& generation : status.generations) live += generation.role == "live";
+  std::size_t shown = 0;
+  for (const auto& generation : status.generations) {
+    if (generation.role != "live") continue;
+    ++shown;
+    const auto name = live == 1 ? status.colony : status.colony + " " + generation.index;
+    std::printf("%s · %d %s × %d %s · generation %s · %s sources, %s passages · %s, %d-d\n",
+                name.c_str(), generation.shards, generation.shards == 1 ? "shard" : "shards",
+                generation.replicas, generation.replicas == 1 ? "replica" : "replicas",
+                generation.generation.c_str(), grouped(generation.sources).c_str(),
+                grouped(generation.passages).c_str(), generation.kind.c_str(),
+                generation.dimension);
+    for (std::int32_t shard = 0; shard < generation.shards; ++shard) {
+      std::printf("  shard %d", shard);
+      for (const auto& member : status.members) {
+        if (member.index == generation.index && member.generation == generation.generation &&
+            member.shard == shard) {
+          std::printf("  ● %s", member.node.c_str());
+        }
+      }
+      if (shown == live && shard + 1 == generation.shards) {
+        std::printf("            ready in %.1f s", seconds);
+      }
+      std::printf("\n");
     }
-    if (shard + 1 == status.shards) std::printf("            ready in %.1f s", seconds);
-    std::printf("\n");
   }
   const auto head = actors::ColonyFolder(status.colony).running_head();
   std::printf("admin  http://%s/v1/status     stop with: rookery down %s\n", head.http.c_str(),
