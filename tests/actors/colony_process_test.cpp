@@ -346,6 +346,52 @@ TEST_F(ColonyProcessTest, QueriesGoOnWithoutTheHeadAndItsSuccessorRebuildsTheVie
   EXPECT_EQ(client.wrong, 0);
 }
 
+TEST_F(ColonyProcessTest, ScalesAndRestartsWhileQueriesGoOnAndNothingIsLost) {
+  up();
+  SteadyClient client((home / "index").string(), vectors);
+  ASSERT_TRUE(eventually([&] { return client.answered > 20; }));
+  const auto run = [&](const std::vector<std::string>& arguments) {
+    const auto outcome = rookery(arguments);
+    EXPECT_EQ(outcome.code, 0) << outcome.output << logs();
+    EXPECT_TRUE(status().complete);
+    return outcome.output;
+  };
+  EXPECT_THAT(run({"scale", "tiny", "--replicas", "3"}), HasSubstr("from 2 to 3 replicas"));
+  EXPECT_EQ(status().members.size(), 6u);
+  run({"scale", "tiny", "--replicas", "1"});
+  EXPECT_TRUE(eventually([] { return status().members.size() == 2; })) << "the others said goodbye";
+  const auto before = status();
+  EXPECT_THAT(run({"restart", "tiny"}), HasSubstr("2 of 2 nodes are new"));
+  EXPECT_TRUE(eventually([] { return status().members.size() == 2; })) << "no surplus is left";
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_NE(status().members[i].pid, before.members[i].pid);
+    EXPECT_EQ(status().members[i].node, before.members[i].node);
+  }
+  const int so_far = client.answered;
+  EXPECT_TRUE(eventually([&] { return client.answered > so_far + 20; }));
+  client.stop();
+  EXPECT_EQ(client.lost, 0);
+  EXPECT_EQ(client.wrong, 0);
+  const auto refused = rookery({"drain", "tiny", before.members[0].node});
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_THAT(refused.output, HasSubstr("holds the last replica of shard 0"));
+}
+
+TEST_F(ColonyProcessTest, ServesSeveralIndexesByTheirNames) {
+  base::write_file_atomically(config(),
+                              "colony: tiny\nindex: {path: " + (home / "index").string() +
+                                  "}\nindexes: {words: {path: " + (home / "index").string() +
+                                  ", kind: bm25, replicas: 2}}\n");
+  up();
+  EXPECT_EQ(status().members.size(), 6u);
+  const auto words = rookery({"query", "tiny", "text 12", "-k", "1", "--index", "words"});
+  EXPECT_EQ(words.code, 0) << words.output;
+  EXPECT_THAT(words.output, HasSubstr("title 12"));
+  const auto missing = rookery({"query", "tiny", "text 12", "--index", "none"});
+  EXPECT_EQ(missing.code, 2);
+  EXPECT_THAT(missing.output, HasSubstr("--index: expected an index of tiny, got 'none'"));
+}
+
 TEST_F(ColonyProcessTest, NodesDieWithTheirAgentAndUpReplacesBoth) {
   up();
   const auto agent = *ColonyFolder("tiny").agent();
