@@ -49,6 +49,13 @@ class ColonyPlan {
   /// makes no sense, 404 for an unknown index, node or agent, 409 while the index is busy.
   AdminReply order(const AdminRequest& request);
 
+  // Operations that go on outside the plan: swaps and the way back.
+
+  /// Their number; the index is `busy` until a report says that it is over.
+  std::int64_t begin_operation(const std::string& action, const std::string& index);
+  /// Replaces what is known of the operation with this id; no-op when there is none.
+  void report(const Operation& operation);
+
   // Generations; all throw `std::invalid_argument` for an index or generation that is not there (or
   // is there already), naming it.
 

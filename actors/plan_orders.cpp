@@ -42,6 +42,18 @@ Operation& ColonyPlan::begin(const std::string& action, const std::string& index
   return wanted_.operations.back();
 }
 
+std::int64_t ColonyPlan::begin_operation(const std::string& action, const std::string& index) {
+  return begin(action, index).id;
+}
+
+void ColonyPlan::report(const Operation& operation) {
+  for (auto& known : wanted_.operations) {
+    if (known.id != operation.id || known == operation) continue;
+    known = operation;
+    changed_ = true;
+  }
+}
+
 std::optional<Slot> ColonyPlan::slot_named(const std::string& node) const {
   for (const auto& [slot, known] : wanted_.nodes) {
     if (known.name() == node) return slot;

@@ -70,9 +70,8 @@ bool is_index_name(const std::string& name) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
   };
   return !name.empty() && name.size() <= 32 && letter(name[0]) &&
-         std::all_of(name.begin(), name.end(), [&](char c) {
-           return letter(c) || c == '.' || c == '_' || c == '-';
-         });
+         std::all_of(name.begin(), name.end(),
+                     [&](char c) { return letter(c) || c == '.' || c == '_' || c == '-'; });
 }
 
 IndexOptions IndexOptions::from_options(base::OptionReader reader) {
@@ -92,6 +91,13 @@ IndexOptions IndexOptions::from_options(base::OptionReader reader) {
   reader.read("nprobe", options.tuning.nprobe, 0, kNprobeMax);
   reader.read("candidates", options.tuning.candidates, 0, kCandidatesMax);
   reader.read("replicas", options.replicas, 1, 64);
+  auto swap = reader.section("swap");
+  swap.read("recall_min", options.swap.recall_min, 0.0, 1.0);
+  swap.finish();
+  auto retain_s = static_cast<std::int32_t>(options.swap.retain.count() / 1000);
+  reader.read("retain_s", retain_s, 0, 86'400);
+  options.swap.retain = std::chrono::seconds(retain_s);
+  reader.read("keep_generations", options.swap.keep_generations, 0, 1000);
   options.filter = read_filter(reader.section("filter"));
   reader.finish();
   return options;
