@@ -17,6 +17,7 @@
 #include "actors/head_ports.hpp"
 #include "actors/registry.hpp"
 #include "actors/supervisor.hpp"
+#include "actors/swap_runner.hpp"
 #include "base/error.hpp"
 #include "base/http_server.hpp"
 #include "base/log.hpp"
@@ -92,6 +93,15 @@ Supervisor spawn_supervisor(caf::actor_system& system, const HeadOptions& option
   return system.spawn<SupervisorActor, caf::detached>(std::move(setup));
 }
 
+/// How every index gets new generations and loses old ones.
+SwapRunnerOptions swap_options(const HeadOptions& options, const ColonyFolder& folder) {
+  SwapRunnerOptions swaps;
+  swaps.indexes[options.index.name] = options.index.swap;
+  for (const auto& index : options.indexes) swaps.indexes[index.name] = index.swap;
+  swaps.colonies = folder.path().parent_path();
+  return swaps;
+}
+
 }  // namespace
 
 void run_head(const HeadOptions& options, const base::StopSignal& stop) {
@@ -142,11 +152,17 @@ void run_head(const HeadOptions& options, const base::StopSignal& stop) {
     system.await_all_actors_done();
   };
   std::uint16_t control = 0;
-  std::unique_ptr<base::HttpServer> http;
+  std::unique_ptr<SwapRunner> swaps;
+  std::unique_ptr<base::HttpServer> http;  // asks the runner
   try {
     const ColonyControl colony(system, supervisor);
+    swaps =
+        std::make_unique<SwapRunner>(colony, board, views->leases(), swap_options(options, folder));
     const auto token = AdminToken::load_or_create(folder.path());
-    const AdminDesk desk = [colony](const AdminRequest& request) { return colony.order(request); };
+    const AdminDesk desk = [colony, &swaps](const AdminRequest& request) {
+      const bool swap = request.action == "swap" || request.action == "rollback";
+      return swap ? swaps->order(request) : colony.order(request);
+    };
     http = open_port(pool.http_port, port_of(last.http), [&](int port) {
       base::HttpServerOptions server;
       server.listen = pool.listen + ":" + std::to_string(port);
@@ -172,6 +188,7 @@ void run_head(const HeadOptions& options, const base::StopSignal& stop) {
                        security.folder.string()});
   } catch (...) {
     http.reset();
+    swaps.reset();
     stop_actors();  // a published actor keeps the system alive
     throw;
   }
@@ -181,6 +198,7 @@ void run_head(const HeadOptions& options, const base::StopSignal& stop) {
 
   while (!stop.wait(1s)) observe(*observer, *board);
   http.reset();  // its threads order changes
+  swaps.reset();
   detail::unpublish_control(system, registry, control);
   stop_actors();
 }

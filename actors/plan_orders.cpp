@@ -22,8 +22,8 @@ AdminReply ColonyPlan::order(const AdminRequest& request) {
   if (request.action == "restart") return order_restart(request);
   if (request.action == "drain") return order_drain(request);
   if (request.action == "undrain") return order_undrain(request);
-  return {kBad,
-          "unknown action '" + request.action + "'; there are scale, restart, drain and undrain"};
+  return {kBad, "unknown action '" + request.action +
+                    "'; there are scale, restart, drain, undrain, swap and rollback"};
 }
 
 Operation& ColonyPlan::begin(const std::string& action, const std::string& index) {

@@ -31,6 +31,8 @@ void add_config_command(CLI::App& app);   // config check FILE
 void add_chaos_command(CLI::App& app);    // chaos --run all
 void add_trace_command(CLI::App& app);    // trace FILE… --out FILE
 void add_keys_command(CLI::App& app);     // keys new DIR
+void add_swap_command(CLI::App& app);     // swap COLONY SNAPSHOT[/GENERATION]
+void add_rollback_command(CLI::App& app);    // rollback COLONY
 void add_quickstart_command(CLI::App& app);  // quickstart
 
 }  // namespace rookery::launch

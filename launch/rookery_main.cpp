@@ -21,6 +21,8 @@ void add_commands(CLI::App& app) {
   add_scale_command(app);
   add_restart_command(app);
   add_drain_command(app);
+  add_swap_command(app);
+  add_rollback_command(app);
   add_undrain_command(app);
   add_query_command(app);
   add_ask_command(app);

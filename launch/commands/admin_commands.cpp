@@ -1,4 +1,4 @@
-// scale, restart, drain, undrain: what people ask of a running colony.
+// scale, restart, drain, undrain, swap, rollback: what people ask of a running colony.
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -33,6 +34,7 @@ struct AdminArguments {
   std::int32_t replicas = 0;
   double wait_timeout_s = 600;
   bool no_wait = false;
+  bool wait = false;  ///< said aloud; it is the default
 };
 
 /// The newest operation of this action.
@@ -180,6 +182,47 @@ void add_drain_command(CLI::App& app) {
 void add_undrain_command(CLI::App& app) {
   add_drain(app, "undrain", "let a drained node or agent be used again",
             "Example: rookery undrain wiki --agent host-b");
+}
+
+void add_swap_command(CLI::App& app) {
+  const auto arguments = std::make_shared<AdminArguments>();
+  const auto recall_min = std::make_shared<double>(0.5);
+  auto* command = add_command(
+      app, "swap", "put another generation in the place of the live one, while it serves",
+      arguments);
+  command
+      ->add_option("snapshot", arguments->request.snapshot,
+                   "NAME (its newest generation) or NAME/GENERATION")
+      ->required();
+  add_index_option(*command, arguments);
+  auto* given = command
+                    ->add_option("--recall-min", *recall_min,
+                                 "share of the live generation's answers that the new one must "
+                                 "give, else it is rolled back (default: index.swap.recall_min)")
+                    ->check(CLI::Range(0.0, 1.0));
+  command->add_flag("--wait", arguments->wait, "wait until it is done (the default)");
+  command->footer(
+      "Example: rookery swap wiki ~/.local/share/rookery/wiki --recall-min 0.8\n"
+      "The new generation is loaded beside the live one, warmed with queries that clients asked\n"
+      "lately, and compared; then new queries go to it. Exit code 2 when it was rolled back.");
+  command->callback([arguments, recall_min, given] {
+    if (given->count() > 0) arguments->request.recall_min = *recall_min;
+    // The head has a working folder of its own.
+    arguments->request.snapshot = std::filesystem::absolute(arguments->request.snapshot).string();
+    run(*arguments);
+  });
+}
+
+void add_rollback_command(CLI::App& app) {
+  const auto arguments = std::make_shared<AdminArguments>();
+  auto* command = add_command(
+      app, "rollback", "go back to the generation that was live before the last swap", arguments);
+  add_index_option(*command, arguments);
+  command->add_flag("--wait", arguments->wait, "wait until it is done (the default)");
+  command->footer(
+      "Example: rookery rollback wiki\n"
+      "At once while its processes still run (index.retain_s), else it is loaded again.");
+  command->callback([arguments] { run(*arguments); });
 }
 
 }  // namespace rookery::launch
