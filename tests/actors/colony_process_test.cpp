@@ -10,6 +10,9 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <memory>
+#include <mutex>
 #include <random>
 #include <thread>
 #include <vector>
@@ -82,7 +85,8 @@ class ColonyProcessTest : public ::testing::Test {
     unsetenv("ROOKERY_HOME");
   }
 
-  void write_snapshot() {
+  /// A generation of other vectors each time; the more `noise`, the more other answers.
+  void write_snapshot(float noise = 0) {
     index_tools::Manifest facts;
     facts.dimension = kDimension;
     facts.sources = kPassages;
@@ -97,9 +101,11 @@ class ColonyProcessTest : public ::testing::Test {
     index_tools::SnapshotWriter writer(home / "index", home / "work", facts, layout);
     std::mt19937 random(static_cast<std::mt19937::result_type>(testing::seed()));
     std::normal_distribution<float> normal;
+    vectors.clear();
     for (std::int64_t id = 0; id < kPassages; ++id) {
       std::vector<float> vector(kDimension);
       for (auto& element : vector) element = normal(random);
+      if (noise > 0) vector[static_cast<std::size_t>(id % kDimension)] += noise;
       const auto name = std::to_string(id);
       const std::string title = "title " + name, text = "text " + name;
       const std::string topic = "topic " + std::to_string(id % 4);
@@ -496,6 +502,148 @@ TEST_F(ColonyProcessTest, ANodeStartedByHandJoinsAndLeaves) {
   EXPECT_EQ(node.terminate(10s), 0);
   EXPECT_EQ(status().members.at(2).state, "gone") << "it said goodbye";
   EXPECT_EQ(head.terminate(10s), 0);
+}
+
+/// Asks one question after another and compares each answer with the one of the whole generation
+/// that it says it is from.
+class GenerationsClient {
+ public:
+  explicit GenerationsClient(std::vector<std::vector<float>> queries)
+      : queries_(std::move(queries)),
+        pool_(retriever_pool::open_pool_client({.head = head_routing_endpoint("tiny")})),
+        thread_([this] { run(); }) {}
+  ~GenerationsClient() { stop(); }
+  GenerationsClient(const GenerationsClient&) = delete;
+  GenerationsClient& operator=(const GenerationsClient&) = delete;
+  void know(const std::filesystem::path& folder) {
+    auto oracle = retriever_pool::open_embedded_pool({.snapshot = folder.string(), .threads = 1});
+    const auto generation = oracle->description().generation;
+    const std::lock_guard lock(mutex_);
+    oracles_[generation] = std::move(oracle);
+  }
+  void stop() {
+    stopping_ = true;
+    if (thread_.joinable()) thread_.join();
+  }
+  std::atomic<int> answered = 0, lost = 0, wrong = 0;
+  std::string trouble;  ///< of the first that was lost; after `stop`
+
+ private:
+  void run() {
+    for (std::size_t i = 0; !stopping_; i = (i + 1) % queries_.size()) {
+      retriever_pool::RetrievalRequest request;
+      request.queries = queries_[i];
+      request.want_passages = false;
+      request.deadline = 10s;
+      try {
+        const auto answer = pool_->retrieve(request);
+        const std::lock_guard lock(mutex_);
+        const auto oracle = oracles_.find(answer.generation);
+        bool same = oracle != oracles_.end();
+        if (same) {
+          const auto expected = oracle->second->retrieve(request);
+          same = answer.rows.at(0).size() == expected.rows.at(0).size();
+          for (std::size_t rank = 0; same && rank < expected.rows[0].size(); ++rank) {
+            same = answer.rows[0][rank].id == expected.rows[0][rank].id &&
+                   answer.rows[0][rank].score == expected.rows[0][rank].score;
+          }
+        }
+        wrong += !same;
+        ++answered;
+      } catch (const retriever_pool::RetrievalError& error) {
+        if (lost++ == 0) trouble = error.what();
+      }
+    }
+  }
+  std::vector<std::vector<float>> queries_;
+  std::mutex mutex_;  // guards oracles_
+  std::map<std::string, std::unique_ptr<retriever_pool::Retriever>> oracles_;
+  std::unique_ptr<retriever_pool::Retriever> pool_;
+  std::atomic<bool> stopping_ = false;
+  std::thread thread_;
+};
+
+TEST_F(ColonyProcessTest, GenerationsAreSwappedUnderLoadAndABadOneOrADeadHeadCostsNothing) {
+  const auto current = [&] {
+    auto name = base::read_file(home / "index" / "CURRENT");
+    name.pop_back();
+    return name;
+  };
+  const auto folder = [&](const std::string& generation) { return home / "index" / generation; };
+  const auto live = [] {
+    std::vector<std::string> found;
+    for (const auto& generation : view().generations) {
+      if (generation.role == retriever_pool::GenerationRole::kLive) {
+        found.push_back(generation.index.generation);
+      }
+    }
+    return found;
+  };
+  using Names = std::vector<std::string>;
+  const std::string first = current();
+  up();
+  GenerationsClient client(vectors);
+  client.know(folder(first));
+  ASSERT_TRUE(eventually([&] { return client.answered > 20; }));
+
+  write_snapshot(0.01F);
+  const std::string second = current();
+  ASSERT_NE(second, first);
+  client.know(folder(second));
+  auto outcome = rookery({"swap", "tiny", (home / "index").string()});
+  ASSERT_EQ(outcome.code, 0) << outcome.output << logs();
+  EXPECT_THAT(outcome.output, HasSubstr("generation " + second + " is live: recall "));
+  EXPECT_EQ(live(), Names{second});
+  outcome = rookery({"rollback", "tiny"});
+  EXPECT_EQ(outcome.code, 0) << outcome.output;
+  EXPECT_EQ(live(), Names{first});
+  EXPECT_EQ(current(), first);
+  outcome = rookery({"swap", "tiny", folder(first).string()});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.output, HasSubstr("is live already"));
+
+  write_snapshot(0.02F);
+  const std::string bad = current();
+  {
+    std::fstream file(folder(bad) / "shard-1" / "vectors",
+                      std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(100);
+    file.put('!');
+  }
+  outcome = rookery({"swap", "tiny", folder(bad).string()});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.output, HasSubstr("rolled back, generation " + first + " stays live"));
+  EXPECT_THAT(outcome.output, HasSubstr("vectors"));
+  EXPECT_EQ(live(), Names{first});
+
+  write_snapshot(9.0F);
+  const std::string strange = current();
+  outcome = rookery({"swap", "tiny", folder(strange).string(), "--recall-min", "0.9"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.output, HasSubstr("to swap all the same, give --recall-min at most"));
+
+  write_snapshot(0.03F);
+  const std::string third = current();
+  client.know(folder(third));
+  EXPECT_EQ(rookery({"swap", "tiny", folder(third).string(), "--no-wait"}).code, 0);
+  const auto head = ColonyFolder("tiny").running_head();
+  kill(head.process.pid, SIGKILL);
+  ASSERT_TRUE(eventually([&] { return !head.process.alive(); }));
+  up();
+  EXPECT_TRUE(eventually([&] {
+    const auto now = view();
+    return std::none_of(now.generations.begin(), now.generations.end(), [](const auto& one) {
+      return one.role == retriever_pool::GenerationRole::kPreparing;
+    });
+  })) << logs();
+  const auto after = live();
+  ASSERT_EQ(after.size(), 1U);
+  EXPECT_TRUE(after.front() == first || after.front() == third) << after.front();
+  const int so_far = client.answered;
+  EXPECT_TRUE(eventually([&] { return client.answered > so_far + 20; }));
+  client.stop();
+  EXPECT_EQ(client.lost, 0) << client.trouble;
+  EXPECT_EQ(client.wrong, 0);
 }
 
 }  // namespace
