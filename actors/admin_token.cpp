@@ -1,6 +1,5 @@
 #include "actors/admin_token.hpp"
 
-#include <openssl/crypto.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -70,11 +69,7 @@ TokenVerdict AdminToken::check(std::string_view authorization, Time now) const {
   if (!authorization.starts_with(kScheme)) return TokenVerdict::kMissing;
   const std::string_view given = authorization.substr(kScheme.size());
   const std::lock_guard lock(state_->mutex);
-  // The length is no secret; the digits are compared without stopping at the first difference.
-  if (given.size() == state_->token.size() &&
-      CRYPTO_memcmp(given.data(), state_->token.data(), given.size()) == 0) {
-    return TokenVerdict::kAllowed;
-  }
+  if (base::secrets_equal(given, state_->token)) return TokenVerdict::kAllowed;
   std::deque<Time>& wrong = state_->wrong;
   while (!wrong.empty() && now - wrong.front() >= kWindow) wrong.pop_front();
   if (wrong.size() >= kWrongMax) return TokenVerdict::kTooMany;

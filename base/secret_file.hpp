@@ -23,6 +23,10 @@ void write_secret(const std::filesystem::path& path, std::string_view text);
 /// mode that lets others write into it.
 void make_secret_folder(const std::filesystem::path& folder);
 
+/// Are they equal? Looks at every byte, so that the time tells nothing of where they differ; the
+/// length is no secret.
+bool secrets_equal(std::string_view a, std::string_view b);
+
 /// `bytes` random bytes of the operating system as hexadecimal digits.
 std::string random_hex(std::size_t bytes);
 

@@ -39,6 +39,7 @@ __all__ = [
     "Answer",
     "Description",
     "Keys",
+    "Lease",
     "Passage",
     "Pool",
     "PoolOptions",
@@ -153,6 +154,8 @@ _VERSION = 1
 _HEADER = struct.Struct("<IHHBBBBIQQQQ32s32sQII")
 _ANSWER_BYTES_MAX = 256 << 20
 _QUERY, _ANSWER, _ERROR, _PING, _PONG, _VIEW_REQUEST, _VIEW_ANSWER, _CANCEL = range(1, 9)
+_LEASE, _LEASE_ANSWER = 9, 10
+_LEASE_MS = 10_000
 _COMPLETE = 1
 _PASSAGES, _VECTORS, _SEARCH, _TEXTS, _IDS, _FILTER = 1, 2, 4, 8, 16, 32
 _VALUES = 4
@@ -611,6 +614,29 @@ class _Call:
         self.attempts = self.hedges = self.search_us = 0
 
 
+class Lease:
+    """Keeps a generation served while it is open; see `Pool.lease`. A context manager."""
+
+    def __init__(self, loop: "_Loop", number: int, generation: str, index: str):
+        self.generation = generation
+        self._loop, self._number, self._index = loop, number, index
+        self._next = 0.0  # when the head is asked (again)
+        self._ended = False
+        self._refused: Optional[RetrievalError] = None
+        self._answered = threading.Event()
+
+    def close(self) -> None:
+        """The generation may go. Without it the lease runs out ten seconds after its process."""
+        self._ended, self._next = True, 0.0
+        self._loop.wake()
+
+    def __enter__(self) -> "Lease":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
 class _Loop(threading.Thread):
     """Owns every socket, follows the routing view and carries each call through."""
 
@@ -639,6 +665,7 @@ class _Loop(threading.Thread):
         self.replicas: list[_Replica] = []
         self.calls: dict[int, _Call] = {}
         self.plans = itertools.count(1)
+        self.leases: dict[int, Lease] = {}
         self.latencies: dict[int, collections.deque[float]] = {}
         self.hedge_tokens = 1.0 if options.hedge_budget > 0 else 0.0
         self.start()
@@ -651,6 +678,11 @@ class _Loop(threading.Thread):
                 raise RetrievalError("unavailable", "the pool is closed")
             self.fresh.append(call)
             self.bell.send(b"", zmq.NOBLOCK)
+
+    def wake(self) -> None:
+        with self.lock:
+            if not self.closing:
+                self.bell.send(b"", zmq.NOBLOCK)
 
     def close(self) -> None:
         with self.lock:
@@ -668,6 +700,7 @@ class _Loop(threading.Thread):
                 self._wait()
                 now = time.monotonic()
                 self._follow_head(now)
+                self._renew_leases(now)
                 for replica in self.replicas:
                     self._read(replica, now)
                 self._take_calls()
@@ -721,9 +754,12 @@ class _Loop(threading.Thread):
         try:
             while (message := self.head.receive()) is not None:
                 header, body = message
-                self.asked_view = 0.0
-                if header.type == _VIEW_ANSWER and len(body):
-                    self._apply(json.loads(bytes(body)), now)
+                if header.request == (self.client, 0):
+                    self.asked_view = 0.0
+                    if header.type == _VIEW_ANSWER and len(body):
+                        self._apply(json.loads(bytes(body)), now)
+                else:
+                    self._take_lease_answer(header, body, now)
         except (_WireError, ValueError, KeyError, TypeError):
             self.asked_view = now - 9.0  # ask again in a while
         if self.head.connected and now - self.asked_view > 11.0:
@@ -731,6 +767,36 @@ class _Loop(threading.Thread):
             question = _Header(_VIEW_REQUEST, request=(self.client, 0), remaining_us=10_000_000)
             if self.head.send(question, known, _crc32c(known)):
                 self.asked_view = now
+
+    def _renew_leases(self, now: float) -> None:
+        """Every third of their time; a new head learns of them so."""
+        if not self.head.connected:
+            for lease in list(self.leases.values()):
+                lease._next = 0.0
+            return
+        for number, lease in list(self.leases.items()):
+            if lease._next > now or lease._refused is not None:
+                continue
+            body = struct.pack("<QQII", number, _LEASE_MS, 1 if lease._ended else 0, 0)
+            header = _Header(_LEASE, request=(self.client, number), remaining_us=10_000_000)
+            header.index, header.generation = lease._index, lease.generation
+            lease._next = now + (1.0 if self.head.send(header, body, _crc32c(body)) else 0.1)
+            if lease._ended:
+                del self.leases[number]
+
+    def _take_lease_answer(self, header: _Header, body: memoryview, now: float) -> None:
+        lease = self.leases.get(header.request[1])
+        if lease is None or header.request[0] != self.client:
+            return
+        if header.type == _LEASE_ANSWER and len(body) == 24:
+            granted = struct.unpack_from("<QQ", body)[1] / 1000
+            lease._next = now + min(max(granted / 3, 0.02), _LEASE_MS / 3000)
+            lease._answered.set()
+        elif header.type == _ERROR and not lease._answered.is_set():
+            code, _, length = struct.unpack_from("<3I", body)
+            text = bytes(body[12 : 12 + length]).decode("utf-8", "replace")
+            lease._refused = RetrievalError(_FAULTS.get(code, "internal"), text)
+            lease._answered.set()
 
     def _live(self, view: Mapping[str, Any]) -> Optional[Mapping[str, Any]]:
         generations: Sequence[Mapping[str, Any]] = view.get("generations", ())
@@ -1176,6 +1242,22 @@ class Pool:
         )
         loop.submit(call)
         return call.future
+
+    def lease(self, timeout: float = 5.0) -> Lease:
+        """Keeps the live generation served, also after the colony has swapped to another, until the
+        lease is closed: a run that must not see a swap takes one at its start and asks with
+        `generation=lease.generation`. Raises `RetrievalError` when the head does not grant it."""
+        loop, description = self._running(), self.description()
+        lease = Lease(loop, next(self._serials), description.generation, description.index)
+        loop.leases[lease._number] = lease
+        loop.wake()
+        if not lease._answered.wait(timeout):
+            lease.close()
+            raise RetrievalError("unavailable", f"{self._head}: no lease within {timeout:g} s")
+        if lease._refused is not None:
+            del loop.leases[lease._number]
+            raise lease._refused
+        return lease
 
     def close(self) -> None:
         """Ends open calls with "unavailable"."""

@@ -31,7 +31,7 @@ OWNERS = {
     "libstemmer": ["text"],
     "sentencepiece": ["text"],
     "faiss/": ["index_tools"],
-    "zmq": ["retriever_pool"],
+    "zmq": ["retriever_pool", "launch"],
     "caf/": ["actors"],
     "torch/": ["models", "trainer"],
     "ATen/": ["models", "trainer"],

@@ -142,6 +142,14 @@ class LiveTest(unittest.TestCase):
         self.assertEqual(self.fault(queries, generation="0000")[0], "unavailable")
         self.assertEqual(self.fault(queries, deadline=0.0)[0], "deadline")
 
+    def test_holds_a_generation_by_a_lease(self) -> None:
+        queries = self.queries(2)
+        with self.pool.lease() as lease:
+            self.assertEqual(lease.generation, self.pool.description().generation)
+            answer = self.pool.retrieve(queries, generation=lease.generation)
+            self.expect_right(queries, answer)
+            self.assertEqual(answer.generation, lease.generation)
+
     def test_works_after_a_fork(self) -> None:
         queries = self.queries(3)
         self.pool.retrieve(queries)
