@@ -157,6 +157,9 @@ std::optional<Errc> Membership::report(const NodeReport& report) {
   member->view.served = report.served;
   member->refused = report.refused;
   member->queue_wait_us = std::max<std::int64_t>(report.queue_wait_us, 0);
+  member->p50_us = std::max<std::int64_t>(report.p50_us, 0);
+  member->p99_us = std::max<std::int64_t>(report.p99_us, 0);
+  member->http = report.http.substr(0, 64);
   refresh();
   return std::nullopt;
 }
@@ -167,7 +170,8 @@ void Membership::remove_from_view(Member& member) {
   member.view.endpoint.clear();
   member.view.pid = 0;
   member.view.queue = 0;
-  member.queue_wait_us = 0;
+  member.queue_wait_us = member.p50_us = member.p99_us = 0;
+  member.http.clear();
 }
 
 void Membership::leave(const std::string& node, std::int64_t pid) {

@@ -83,7 +83,8 @@ class Membership {
     std::int32_t exit_code = 0;
     std::string reason;    ///< of the last end
     std::int64_t run = 0;  ///< `NodeSpec::run` of the process that joined
-    std::int64_t queue_wait_us = 0;
+    std::int64_t queue_wait_us = 0, p50_us = 0, p99_us = 0;
+    std::string http = {};
     bool leaving = false;  ///< wanted no more
     std::string agent;     ///< that shall run it; empty: none can
     bool drained = false;

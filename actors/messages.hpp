@@ -57,7 +57,9 @@ struct NodeReport {
   std::uint8_t state = 0;
   std::string endpoint;
   std::int64_t queue = 0, served = 0, refused = 0;
-  std::int64_t queue_wait_us = 0;  ///< p95 of late, until the search began
+  std::int64_t queue_wait_us = 0;       ///< p95 of late, until the search began
+  std::int64_t p50_us = 0, p99_us = 0;  ///< of late, until the search ended; 0: none came
+  std::string http = {};                ///< the node's own pages, HOST:PORT
 };
 
 /// The head's answer to a hello.
@@ -141,7 +143,8 @@ bool inspect(Inspector& f, NodeReport& x) {
   return f.object(x).fields(
       f.field("node", x.node), f.field("pid", x.pid), f.field("state", x.state),
       f.field("endpoint", x.endpoint), f.field("queue", x.queue), f.field("served", x.served),
-      f.field("refused", x.refused), f.field("queue_wait_us", x.queue_wait_us));
+      f.field("refused", x.refused), f.field("queue_wait_us", x.queue_wait_us),
+      f.field("p50_us", x.p50_us), f.field("p99_us", x.p99_us), f.field("http", x.http));
 }
 template <class Inspector>
 bool inspect(Inspector& f, Welcome& x) {

@@ -144,6 +144,7 @@ void run_node(const NodeOptions& options, const base::StopSignal& stop) {
   std::unique_lock building(ready);
   RetrievalSetup setup;
   setup.hello = hello;
+  setup.http = watch.http();
   setup.load = [&] {
     const std::lock_guard lock(ready);
     return host->load();

@@ -55,19 +55,20 @@ NodeHello RetrievalActorState::hello() const {
 }
 
 NodeReport RetrievalActorState::report() const {
-  NodeReport filled{setup.hello.node,
-                    setup.hello.pid,
-                    static_cast<std::uint8_t>(lifecycle.state()),
-                    lifecycle.endpoint(),
-                    0,
-                    0,
-                    0,
-                    0};
+  NodeReport filled;
+  filled.node = setup.hello.node;
+  filled.pid = setup.hello.pid;
+  filled.state = static_cast<std::uint8_t>(lifecycle.state());
+  filled.endpoint = lifecycle.endpoint();
+  filled.http = setup.http;
   if (!lifecycle.endpoint().empty()) {
     const auto load = setup.load();
     filled.queue = load.queue;
     filled.served = load.served;
     filled.refused = load.refused;
+    filled.queue_wait_us = load.queue_wait_us;
+    filled.p50_us = load.p50_us;
+    filled.p99_us = load.p99_us;
   }
   return filled;
 }

@@ -25,7 +25,8 @@ using RetrievalActor = caf::typed_actor<
     caf::result<void>(beat_atom)>;
 
 struct RetrievalSetup {
-  NodeHello hello;  ///< state and endpoint are filled in by the actor
+  NodeHello hello;        ///< state and endpoint are filled in by the actor
+  std::string http = {};  ///< the node's own pages, HOST:PORT
   std::function<retriever_pool::QueryServerLoad()> load;  ///< called once ready; must not block
   std::function<void()> seek_head;                        ///< to the connector; returns at once
   /// The head refused the first hello for good; `why` is a sentence for the user.

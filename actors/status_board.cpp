@@ -84,7 +84,10 @@ std::string StatusBoard::status_json() const {
                        {"reason", member.reason},
                        {"agent", member.agent},
                        {"drained", member.drained},
-                       {"queue_wait_us", member.queue_wait_us}});
+                       {"queue_wait_us", member.queue_wait_us},
+                       {"p50_us", member.p50_us},
+                       {"p99_us", member.p99_us},
+                       {"http", member.http}});
   }
   Json agents = Json::array();
   for (const auto& agent : agents_) {
