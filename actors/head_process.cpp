@@ -59,18 +59,6 @@ retriever_pool::RoutingView first_view(const WantedState& wanted) {
   return view;
 }
 
-/// Lets the pages remember what the board says now.
-void observe(ColonyObserver& observer, const StatusBoard& board) {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  try {
-    observer.observe(board.status_json(),
-                     std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
-  } catch (const base::UserError& error) {
-    // What people see must not end the colony.
-    base::logger("actors")->warn("head: {}", error.what());
-  }
-}
-
 Supervisor spawn_supervisor(caf::actor_system& system, const HeadOptions& options,
                             const WantedState& wanted, const ColonyFolder& folder,
                             const std::shared_ptr<StatusBoard>& board) {

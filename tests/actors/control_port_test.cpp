@@ -35,9 +35,10 @@ class ControlHead {
     SupervisorSetup plan;
     plan.wanted.colony = "wiki";
     plan.wanted.term = 7;
-    plan.wanted.shards = 1;
-    plan.wanted.replicas = 1;
-    plan.node.generation = "7f3a";
+    WantedGeneration live{"7f3a", "/data/7f3a", retriever_pool::GenerationRole::kLive, 1, 1};
+    plan.wanted.indexes = {{.name = "main", .generations = {live}}};
+    plan.on_wanted = [](const WantedState&) {};
+    plan.states = [] { return NodeStates{}; };
     plan.save = [](const WantedState&) {};
     plan.on_agents = [](const std::vector<AgentInfo>&) {};
     supervisor_ = system_.spawn<SupervisorActor>(std::move(plan));
