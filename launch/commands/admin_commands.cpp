@@ -27,6 +27,7 @@ using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kAnswerTimeout = 5s;
+constexpr auto kBoardLag = 1s;
 
 struct AdminArguments {
   std::string colony;
@@ -56,11 +57,16 @@ void follow(const actors::ColonyFolder& folder, const AdminArguments& arguments,
   const auto deadline =
       Clock::now() +
       std::chrono::milliseconds(static_cast<std::int64_t>(arguments.wait_timeout_s * 1'000));
+  // The head says yes before its board shows what has begun.
+  const auto begun_by = Clock::now() + kBoardLag;
   std::string shown;
   for (;;) {
     const auto status = actors::fetch_status(folder.running_head().http, kAnswerTimeout);
     const auto* operation = newest(status, arguments.request.action);
-    if (operation == nullptr || operation->id <= before) return;  // there was nothing to do
+    if (operation == nullptr || operation->id <= before) {
+      if (Clock::now() >= begun_by || stop.wait(50ms)) return;  // there was nothing to do
+      continue;
+    }
     if (operation->text != shown) {
       shown = operation->text;
       std::printf(redraw ? "\r\033[K%s" : "%s\n", shown.c_str());
@@ -87,8 +93,8 @@ void follow(const actors::ColonyFolder& folder, const AdminArguments& arguments,
 
 void run(const AdminArguments& arguments) {
   const auto folder = actors::ColonyFolder::find(arguments.colony);
-  const auto last = newest(actors::fetch_status(folder.running_head().http, kAnswerTimeout),
-                           arguments.request.action);
+  const auto status = actors::fetch_status(folder.running_head().http, kAnswerTimeout);
+  const auto* last = newest(status, arguments.request.action);
   const std::int64_t before = last == nullptr ? 0 : last->id;
   std::printf("%s\n", actors::send_admin_request(folder, arguments.request).c_str());
   std::fflush(stdout);
