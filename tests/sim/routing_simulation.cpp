@@ -5,8 +5,8 @@
 #include <memory>
 #include <optional>
 #include <random>
-#include <set>
 
+#include "message_ledger.hpp"
 #include "retriever_pool/admission_queue.hpp"
 #include "retriever_pool/routing_core.hpp"
 
@@ -19,6 +19,7 @@ using Time = RoutingCore::Time;
 using Replica = RequestPlan::Replica;
 
 constexpr microseconds kDeadline = 2s;
+constexpr std::chrono::milliseconds kAttemptTimeout{500};
 
 /// One replica with its connection. Both ways of the connection can be stopped by themselves; what
 /// is stopped arrives when it is opened, in order, unless the connection broke meanwhile.
@@ -65,6 +66,7 @@ class Simulation final : public RoutingPort {
         action();
       }
       core_.step(now_);
+      ledger_.stepped([this](std::int32_t shard) { return askable(shard); });
       if (now_ > end + 30s || ++steps_ > 3'000'000) {
         lie("the run does not end");
         break;
@@ -82,7 +84,7 @@ class Simulation final : public RoutingPort {
  private:
   static RoutingOptions options(const SimulationPlan& plan) {
     RoutingOptions options;
-    options.retry = {500ms, 4, 64};
+    options.retry = {kAttemptTimeout, 4, 64};
     options.seed = plan.seed;
     return options;
   }
@@ -107,6 +109,7 @@ class Simulation final : public RoutingPort {
     const std::string name = "call " + std::to_string(call);
     if (found == open_.end()) return lie(name + " ended twice");
     if (now_ > found->second + kDeadline + 2ms) lie(name + " ended late");
+    ledger_.call_over(call);
     report_.attempts += result.attempts;
     report_.hedges += result.hedges;
     // A first one, failures_max, a hedge and a probe a shard, and those whose connection broke.
@@ -133,6 +136,17 @@ class Simulation final : public RoutingPort {
     open_.erase(found);
   }
   Targeting target(std::uint64_t) override { return {target_, {}}; }
+  void attempt_over(const AttemptReport& report) override { ledger_.over(report, now_); }
+  // While two generations are there, a call may have to wait for a replica of the older one.
+  [[nodiscard]] bool askable(std::int32_t shard) const {
+    bool any = false;
+    for (const auto& [number, server] : servers_) {
+      if (server.place.shard != shard) continue;
+      if (server.place.generation != target_.generation) return false;
+      any |= server.connected;
+    }
+    return any;
+  }
 
   // --- the network ---
 
@@ -186,7 +200,9 @@ class Simulation final : public RoutingPort {
     request.header.generation = message.target->generation;
     request.header.remaining_us = static_cast<std::uint64_t>(message.remaining.count());
     request.body.batch = 1;
-    return deliver(message.replica, std::move(request));
+    if (!deliver(message.replica, std::move(request))) return false;
+    ledger_.sent(message.id, message.shard);
+    return true;
   }
   bool send_ping(Replica replica, std::uint32_t number) override {
     PendingRequest request;
@@ -384,9 +400,12 @@ class Simulation final : public RoutingPort {
     schedule(now_ + 50ms, [this, old] {
       target_.generation = "g2";
       core_.view_changed();
+      // One by one: calls that begin anew still get answers of the old generation.
       for (const Replica number : old) {
-        core_.remove(number, "left", now_);
-        servers_.erase(number);
+        schedule(now_ + microseconds(random_() % 20'000), [this, number] {
+          core_.remove(number, "left", now_);
+          servers_.erase(number);
+        });
       }
     });
   }
@@ -402,6 +421,7 @@ class Simulation final : public RoutingPort {
   std::map<std::pair<Time, std::uint64_t>, std::function<void()>> events_;
   std::uint64_t next_event_ = 0, steps_ = 0;
   std::map<std::uint64_t, Time> open_;
+  MessageLedger ledger_{[this](const std::string& what) { lie(what); }, kAttemptTimeout};
   SimulationReport report_;
 };
 
