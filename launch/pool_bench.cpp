@@ -6,9 +6,7 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <numeric>
 #include <optional>
-#include <random>
 #include <span>
 #include <thread>
 #include <vector>
@@ -17,6 +15,7 @@
 #include "base/error.hpp"
 #include "base/metrics.hpp"
 #include "index_tools/npy_file.hpp"
+#include "launch/detail/vector_shard.hpp"
 #include "launch/rival.hpp"
 #include "launch/scratch_folder.hpp"
 #include "retriever_pool/query_server.hpp"
@@ -29,6 +28,7 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 using namespace retriever_pool;
+using detail::VectorShard;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::int32_t kQueries = 8, kDocuments = 5;
@@ -44,39 +44,6 @@ double percentile(std::vector<double>& values, double share) {
   const auto last = static_cast<double>(values.size() - 1);
   return values.at(static_cast<std::size_t>(share * last));
 }
-
-/// Vectors in memory: passages are not asked for.
-class VectorShard final : public index_tools::SnapshotShard {
- public:
-  VectorShard(std::int64_t rows, std::int32_t dimension, std::uint64_t seed)
-      : dimension_(dimension), ids_(static_cast<std::size_t>(rows)), random_(seed) {
-    std::iota(ids_.begin(), ids_.end(), std::int64_t{0});
-    vectors_ = drawn(rows);
-  }
-  /// Further vectors of the same kind.
-  std::vector<float> drawn(std::int64_t rows) {
-    std::vector<float> values(static_cast<std::size_t>(rows * dimension_));
-    for (float& value : values) {
-      value = static_cast<float>(static_cast<double>(random_() >> 40U) * 0x1p-24 - 0.5);
-    }
-    return values;
-  }
-  [[nodiscard]] std::int32_t shard() const override { return 0; }
-  [[nodiscard]] std::int64_t count() const override { return std::ssize(ids_); }
-  [[nodiscard]] std::int32_t dimension() const override { return dimension_; }
-  [[nodiscard]] std::span<const std::int64_t> ids() const override { return ids_; }
-  [[nodiscard]] std::span<const float> vectors() const override { return vectors_; }
-  [[nodiscard]] index_tools::PassageView passage(std::int64_t row) const override {
-    return {row, {}, {}, {}, {}};
-  }
-  [[nodiscard]] std::optional<std::int64_t> row_of(std::int64_t id) const override { return id; }
-
- private:
-  std::int32_t dimension_;
-  std::vector<std::int64_t> ids_;
-  std::mt19937_64 random_;
-  std::vector<float> vectors_;
-};
 
 /// One server and the view that names it.
 class OneServer {

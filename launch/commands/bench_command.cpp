@@ -11,6 +11,7 @@
 #include "launch/commands/bench_ralm.hpp"
 #include "launch/commands/bench_scale.hpp"
 #include "launch/commands/bench_search.hpp"
+#include "launch/commands/bench_tail.hpp"
 
 namespace rookery::launch {
 
@@ -28,6 +29,7 @@ void add_bench_command(CLI::App& app) {
   add_bench_ralm(*bench);
   add_bench_scale(*bench);
   add_bench_search(*bench);
+  add_bench_tail(*bench);
 }
 
 }  // namespace rookery::launch
