@@ -39,7 +39,8 @@ class Simulation final : public RoutingPort {
  public:
   explicit Simulation(const SimulationPlan& plan)
       : plan_(plan), random_(plan.seed), core_(options(plan), *this) {
-    for (Replica n = 0; n < static_cast<Replica>(plan.shards * plan.replicas); ++n) {
+    for (Replica n = 0; n < static_cast<Replica>(plan.shards) * static_cast<Replica>(plan.replicas);
+         ++n) {
       add_server("g1", static_cast<std::int32_t>(n) % plan.shards);
     }
     target_ = {"main", "g1", plan.shards};
@@ -229,10 +230,11 @@ class Simulation final : public RoutingPort {
     request.arrived = now_;
     request.deadline = now_ + microseconds(request.header.remaining_us);
     if (request.header.type == wire::Type::kQuery && chance() < 0.003) {  // a rare mishap
-      return refuse(server, request, wire::ErrorCode::kInternal);
+      return refuse(server, request.header, wire::ErrorCode::kInternal);
     }
+    const wire::Header header = request.header;
     if (const auto refusal = server.queue.admit(std::move(request), now_)) {
-      return refuse(server, request, refusal->code);
+      return refuse(server, header, refusal->code);
     }
     search(server);
   }
@@ -260,7 +262,7 @@ class Simulation final : public RoutingPort {
     server.queue.record(1, std::max<std::int64_t>(std::ssize(batch.requests), 1), took);
     server.queue.finished(now_);
     for (const PendingRequest& request : batch.expired) {
-      refuse(server, request, wire::ErrorCode::kDeadline);
+      refuse(server, request.header, wire::ErrorCode::kDeadline);
     }
     for (const PendingRequest& request : batch.requests) {
       answer(server, request);
@@ -282,8 +284,7 @@ class Simulation final : public RoutingPort {
       core_.answered(number, id, std::move(body), now_);
     });
   }
-  void refuse(Server& server, const PendingRequest& request, wire::ErrorCode code) {
-    const wire::Header header = request.header;
+  void refuse(Server& server, const wire::Header& header, wire::ErrorCode code) {
     carry(server, 1, [this, header, code, number = server.number] {
       if (header.type == wire::Type::kPing) return core_.ponged(number, header.attempt, now_);
       core_.failed(number, {header.request.low, header.attempt}, {code, 5, "simulated"}, now_);
