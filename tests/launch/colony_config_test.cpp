@@ -78,7 +78,7 @@ TEST(ColonyConfigTest, AnUnknownKeyIsNamedWithTheKnownOnes) {
   } catch (const base::UserError& error) {
     EXPECT_EQ(std::string(error.what()),
               file.string() +
-                  ":2: indx: expected one of the keys colony, index, pool, train, "
+                  ":2: indx: expected one of the keys colony, index, indexes, pool, train, "
                   "serve, got 'indx'");
   }
 }
