@@ -4,6 +4,7 @@
 #include "base/error.hpp"
 
 #include <fmt/format.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
@@ -13,6 +14,7 @@
 #include <limits>
 #include <map>
 #include <set>
+#include <sstream>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -80,6 +82,41 @@ bool parse_number(std::string_view text, T& number) {
 
 std::string joined(const std::vector<std::string>& words) {
   return fmt::format("{}", fmt::join(words, ", "));
+}
+
+/// Stops the parser at a second document.
+class OneDocument : public YAML::EventHandler {
+ public:
+  explicit OneDocument(std::string name) : name_(std::move(name)) {}
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    if (++documents_ == 1) return;
+    throw UserError(fmt::format("{}:{}: expected one YAML document, got another one", name_,
+                                mark.is_null() ? 1 : mark.line + 1));
+  }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+
+ private:
+  std::string name_;
+  int documents_ = 0;
+};
+
+/// `YAML::LoadAll` would take a text such as "," for documents without end, and all memory with it.
+void check_one_document(const std::string& text, const std::string& name) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  OneDocument document(name);
+  while (parser.HandleNextDocument(document)) {
+  }
 }
 
 }  // namespace
@@ -205,12 +242,8 @@ OptionReader OptionReader::from_text(const std::string& text, const std::string&
   try {
     // Aliases are shared nodes and sections are opened by name, so repeated aliases cost nothing;
     // yaml-cpp itself refuses nesting that would exhaust the stack.
-    const auto documents = YAML::LoadAll(text);
-    if (documents.size() > 1) {
-      throw UserError(name + ": expected one YAML document, got " +
-                      std::to_string(documents.size()));
-    }
-    const auto root = documents.empty() ? YAML::Node() : documents.front();
+    check_one_document(text, name);
+    const auto root = YAML::Load(text);
     return OptionReader(std::make_shared<Impl>(name, "", 1, root));
   } catch (const YAML::Exception& error) {
     throw UserError(fmt::format("{}:{}: expected YAML, got a syntax error: {}", name,

@@ -159,7 +159,7 @@ TEST(OptionReaderTest, NamesTheLineOfASyntaxError) {
   EXPECT_THAT(error_text([] { reader_of("a: 1\nb: [1, 2\nc: 3\n"); }),
               ::testing::MatchesRegex("c.yaml:[23]: expected YAML, got a syntax error: .*"));
   EXPECT_EQ(error_text([] { reader_of("a: 1\n---\nb: 1\n"); }),
-            "c.yaml: expected one YAML document, got 2");
+            "c.yaml:2: expected one YAML document, got another one");
 }
 
 TEST(OptionReaderTest, SurvivesDeepNestingAndAliasBombs) {
