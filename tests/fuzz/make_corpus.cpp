@@ -11,6 +11,7 @@
 #include "index_tools/npy_file.hpp"
 #include "tests/fuzz/fuzz_input.hpp"
 #include "tests/fuzz/fuzz_shard.hpp"
+#include "tests/fuzz/make_wire_corpus.hpp"
 
 #include <cstdio>
 #include <exception>
@@ -146,6 +147,7 @@ int main(int count, char** arguments) {
     const std::filesystem::path root = arguments[1];
     std::filesystem::create_directories(root / "passages");
     rookery::fuzz::write_texts(root);
+    rookery::fuzz::write_messages(root);
     rookery::fuzz::write_arrays(root);
     rookery::fuzz::write_indexes(root);
     rookery::fuzz::write_faiss(root);
