@@ -18,7 +18,7 @@ std::string send_admin_request(const ColonyFolder& folder, const AdminRequest& r
   http.content_type = "application/json";
   http.body = admin_body(request);
   http.authorization = AdminToken::load_or_create(folder.path()).authorization();
-  const auto answer = base::http_request(head.http, http, std::chrono::seconds(10));
+  const auto answer = base::http_request(head.http, http, std::chrono::seconds(10), head.tls());
   const auto json = nlohmann::json::parse(answer.body, nullptr, false);
   const auto text = json.is_object() && json.contains("text") && json["text"].is_string()
                         ? json["text"].get<std::string>()

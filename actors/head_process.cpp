@@ -82,8 +82,10 @@ Supervisor spawn_supervisor(caf::actor_system& system, const HeadOptions& option
 }
 
 /// How every index gets new generations and loses old ones.
-SwapRunnerOptions swap_options(const HeadOptions& options, const ColonyFolder& folder) {
+SwapRunnerOptions swap_options(const HeadOptions& options, const ColonyFolder& folder,
+                               const ColonySecurity& security) {
   SwapRunnerOptions swaps;
+  swaps.warm_up.keys = security.as_client;  // it asks nodes as any client does
   swaps.indexes[options.index.name] = options.index.swap;
   for (const auto& index : options.indexes) swaps.indexes[index.name] = index.swap;
   swaps.colonies = folder.path().parent_path();
@@ -144,8 +146,8 @@ void run_head(const HeadOptions& options, const base::StopSignal& stop) {
   std::unique_ptr<base::HttpServer> http;  // asks the runner
   try {
     const ColonyControl colony(system, supervisor);
-    swaps =
-        std::make_unique<SwapRunner>(colony, board, views->leases(), swap_options(options, folder));
+    swaps = std::make_unique<SwapRunner>(colony, board, views->leases(),
+                                         swap_options(options, folder, security));
     const auto token = AdminToken::load_or_create(folder.path());
     const AdminDesk desk = [colony, &swaps](const AdminRequest& request) {
       const bool swap = request.action == "swap" || request.action == "rollback";

@@ -61,7 +61,7 @@ void follow(const actors::ColonyFolder& folder, const AdminArguments& arguments,
   const auto begun_by = Clock::now() + kBoardLag;
   std::string shown;
   for (;;) {
-    const auto status = actors::fetch_status(folder.running_head().http, kAnswerTimeout);
+    const auto status = actors::fetch_status(folder.running_head(), kAnswerTimeout);
     const auto* operation = newest(status, arguments.request.action);
     if (operation == nullptr || operation->id <= before) {
       if (Clock::now() >= begun_by || stop.wait(50ms)) return;  // there was nothing to do
@@ -93,7 +93,7 @@ void follow(const actors::ColonyFolder& folder, const AdminArguments& arguments,
 
 void run(const AdminArguments& arguments) {
   const auto folder = actors::ColonyFolder::find(arguments.colony);
-  const auto status = actors::fetch_status(folder.running_head().http, kAnswerTimeout);
+  const auto status = actors::fetch_status(folder.running_head(), kAnswerTimeout);
   const auto* last = newest(status, arguments.request.action);
   const std::int64_t before = last == nullptr ? 0 : last->id;
   std::printf("%s\n", actors::send_admin_request(folder, arguments.request).c_str());

@@ -57,6 +57,20 @@ TEST_F(AdminActionsTest, WithoutTheTokenNothingHappens) {
   EXPECT_TRUE(asked.empty());
 }
 
+TEST_F(AdminActionsTest, AfterTenWrongTokensAMinuteTheNextOnesWaitAndTheRightOneDoesNot) {
+  for (std::size_t i = 0; i < AdminToken::kWrongMax; ++i) {
+    ASSERT_EQ(post("/v1/actions/restart", "{}", "Bearer " + std::to_string(i)).status, 401);
+  }
+
+  const auto answer = post("/v1/actions/restart", "{}", "Bearer guess");
+
+  EXPECT_EQ(answer.status, 429);
+  EXPECT_THAT(answer.body, HasSubstr("wait a minute"));
+  EXPECT_TRUE(asked.empty());
+  EXPECT_EQ(post("/v1/actions/restart", "{}", token.authorization()).status, 202);
+  EXPECT_EQ(asked.size(), 1u);
+}
+
 TEST_F(AdminActionsTest, RefusesABodyThatItDoesNotUnderstandAndSaysWhy) {
   const auto refused = [&](const std::string& body) {
     const auto answer = post("/v1/actions/scale", body, token.authorization());
