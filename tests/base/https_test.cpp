@@ -1,8 +1,5 @@
 // TLS on the HTTP server and client.
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <filesystem>
@@ -15,6 +12,7 @@
 #include "base/secret_file.hpp"
 #include "tests/support/error_text.hpp"
 #include "tests/support/eventually.hpp"
+#include "tests/support/silent_clients.hpp"
 #include "tests/support/temp_folder.hpp"
 
 namespace rookery::base {
@@ -23,6 +21,7 @@ namespace {
 using namespace std::chrono_literals;
 using rookery::testing::error_text;
 using rookery::testing::eventually;
+using rookery::testing::SilentClients;
 
 constexpr auto kPatience = 20s;
 
@@ -116,33 +115,6 @@ TEST_F(HttpsTest, NamesAFileThatIsNoCertificate) {
             std::string::npos);
 }
 
-/// Connections on which nothing is ever sent.
-class SilentClients {
- public:
-  SilentClients(std::uint16_t port, int count) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    for (int i = 0; i < count; ++i) {
-      const int descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-      if (::connect(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
-        descriptors_.push_back(descriptor);
-      } else {
-        ::close(descriptor);
-      }
-    }
-  }
-  ~SilentClients() {
-    for (const int descriptor : descriptors_) ::close(descriptor);
-  }
-  SilentClients(const SilentClients&) = delete;
-  SilentClients& operator=(const SilentClients&) = delete;
-
- private:
-  std::vector<int> descriptors_;
-};
-
 TEST_F(HttpsTest, ManySilentConnectionsKeepNobodyOut) {
   const auto descriptors = [] {
     const std::filesystem::directory_iterator all("/proc/self/fd");
@@ -157,6 +129,15 @@ TEST_F(HttpsTest, ManySilentConnectionsKeepNobodyOut) {
     }
     EXPECT_TRUE(eventually([&] { return descriptors() <= before + 2; })) << descriptors();
   }
+}
+
+TEST_F(HttpsTest, SilentConnectionsAreClosedAlsoWhereThereIsRoom) {
+  const HttpServer secure(options(), hello), plain({}, hello);
+  SilentClients secure_clients(secure.port(), 20), plain_clients(plain.port(), 20);
+  ASSERT_EQ(secure_clients.open() + plain_clients.open(), 40U);
+
+  EXPECT_TRUE(eventually([&] { return secure_clients.open() + plain_clients.open() == 0; }))
+      << secure_clients.open() << " " << plain_clients.open();
 }
 
 }  // namespace

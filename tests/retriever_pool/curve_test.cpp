@@ -19,6 +19,7 @@
 #include "test_colony.hpp"
 #include "tests/support/error_text.hpp"
 #include "tests/support/eventually.hpp"
+#include "tests/support/silent_clients.hpp"
 #include "tests/support/temp_folder.hpp"
 
 namespace rookery::retriever_pool {
@@ -27,6 +28,7 @@ namespace {
 using namespace std::chrono_literals;
 using rookery::testing::error_text;
 using rookery::testing::eventually;
+using rookery::testing::SilentClients;
 using testing::Corpus;
 using testing::RawClient;
 using testing::TestColony;
@@ -170,6 +172,32 @@ TEST_F(CurveTest, NoFrameOfAPeerWithoutKeysIsProcessed) {
 
   EXPECT_TRUE(eventually([&] { return refused("bad_handshake") + refused("no_handshake") >= 1; }));
   EXPECT_EQ(server.load().served + server.load().refused, 0);
+}
+
+std::uint16_t port_of(const std::string& endpoint) {
+  return static_cast<std::uint16_t>(std::stoi(endpoint.substr(endpoint.rfind(':') + 1)));
+}
+
+TEST_F(CurveTest, SilentConnectionsAreClosedOnEveryPortAndKeepNobodyOut) {
+  const Corpus corpus(1, 8, 8);
+  QueryServerOptions secure;
+  secure.keys = keys.server_keys();
+  const QueryServer plain_node({}, corpus.split(1)[0], "7f3a", metrics);
+  const QueryServer secure_node(secure, corpus.split(1)[0], "7f3a", metrics);
+  const auto plain_head = head({}), secure_head = head(keys.server_keys());
+  std::vector<std::unique_ptr<SilentClients>> silent;
+  for (const auto& endpoint : {plain_node.endpoint(), secure_node.endpoint(),
+                               plain_head->endpoint(), secure_head->endpoint()}) {
+    silent.push_back(std::make_unique<SilentClients>(port_of(endpoint), 60));
+    ASSERT_EQ(silent.back()->open(), 60U);
+  }
+
+  EXPECT_EQ(fetch_view(plain_head->endpoint(), 20s, {}).colony, "test");
+  EXPECT_EQ(fetch_view(secure_head->endpoint(), 20s, client("trainer")).colony, "test");
+
+  for (std::size_t i = 0; i < silent.size(); ++i) {
+    EXPECT_TRUE(eventually([&] { return silent[i]->open() == 0; })) << i;
+  }
 }
 
 TEST_F(CurveTest, APeerThatKeepsSendingNoiseIsIgnoredAndOthersAreNot) {
