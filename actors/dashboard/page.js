@@ -220,7 +220,6 @@ async function poll() {
       events = [];
       newest = 0;
     }
-    fresh.generations ??= [{...fresh, index: fresh.members[0]?.index ?? 'main', role: 'live'}];
     status = fresh;
     heard = Date.now();
     measure();

@@ -234,7 +234,7 @@ void print_colony(const actors::ColonyStatus& status, double seconds) {
     }
   }
   const auto head = actors::ColonyFolder(status.colony).running_head();
-  std::printf("admin  %s://%s/v1/status     stop with: rookery down %s\n",
+  std::printf("dashboard  %s://%s     stop with: rookery down %s\n",
               head.keys.empty() ? "http" : "https", head.http.c_str(), status.colony.c_str());
   std::fflush(stdout);
 }
