@@ -19,6 +19,8 @@
 #include "base/log.hpp"
 #include "base/metrics.hpp"
 #include "base/thread_team.hpp"
+#include "index_tools/manifest.hpp"
+#include "index_tools/snapshot.hpp"
 
 namespace rookery::actors {
 
@@ -79,6 +81,8 @@ base::SubprocessOptions node_command(const AgentOptions& options, const ColonyFo
                      std::to_string(spec.queue_bytes_max),
                      "--batch-queries-max",
                      std::to_string(spec.batch_queries_max),
+                     "--batch-window-us",
+                     std::to_string(spec.batch_window_us),
                      "--head-timeout",
                      "0"};
   if (!options.keys.empty()) {
@@ -100,6 +104,52 @@ base::SubprocessOptions node_command(const AgentOptions& options, const ColonyFo
   process.log = folder.log(spec.node);
   process.die_with_parent = true;
   return process;
+}
+
+/// Where a volunteer finds what it was assigned. Throws `UserError` for a snapshot that is not
+/// there or is another generation.
+std::string snapshot_here(const std::filesystem::path& given, const NodeSpec& spec) {
+  std::filesystem::path path = spec.snapshot;
+  if (!given.empty()) {
+    path = std::filesystem::exists(given / spec.generation) ? given / spec.generation : given;
+  }
+  const std::string remedy =
+      "; copy the snapshot to this host and name where it lies with: rookery node --index PATH";
+  std::string found;
+  try {
+    found = index_tools::load_manifest(path).generation;
+  } catch (const base::UserError& error) {
+    throw base::UserError(path.string() + ": expected generation " + spec.generation +
+                          " of index '" + spec.index + "', got: " + error.what() + remedy);
+  }
+  if (found != spec.generation) {
+    throw base::UserError(path.string() + ": expected generation " + spec.generation +
+                          " of index '" + spec.index + "', which the colony serves, got " + found +
+                          remedy);
+  }
+  return path.string();
+}
+
+/// The first reason why a volunteer gives up, handed from any thread to the main one.
+class GiveUp {
+ public:
+  void because(const std::string& why) {
+    const std::lock_guard lock(mutex_);
+    if (why_.empty()) why_ = why;
+  }
+  [[nodiscard]] std::string why() const {
+    const std::lock_guard lock(mutex_);
+    return why_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::string why_;
+};
+
+std::string agent_name(const AgentOptions& options, const std::string& host, pid_t pid) {
+  if (!options.name.empty()) return options.name;
+  return options.volunteer ? host + "-" + std::to_string(pid) : host;
 }
 
 }  // namespace
@@ -131,8 +181,9 @@ void run_agent(const AgentOptions& given, const base::StopSignal& stop) {
   options.colony = contact.welcome.colony;
 
   const ColonyFolder folder(options.colony);
-  const auto lock = folder.try_lock("agent");
-  if (!lock) {
+  folder.create();
+  const auto lock = options.volunteer ? std::nullopt : folder.try_lock("agent");
+  if (!options.volunteer && !lock) {
     throw base::UserError("colony '" + options.colony +
                           "' has an agent on this host already; stop it with: rookery down " +
                           options.colony);
@@ -140,26 +191,30 @@ void run_agent(const AgentOptions& given, const base::StopSignal& stop) {
   const auto self = ProcessIdentity::self();
   const auto host = detail::host_name();
   const auto cores = options.cores > 0 ? options.cores : base::usable_cores();
-  folder.write_agent({self, {}});
+  const auto name = agent_name(options, host, self.pid);
+  GiveUp give_up;
+  if (!options.volunteer) folder.write_agent({self, {}});
   base::Metrics metrics;
-  base::ProcessWatch watch(options.watch, "agent", options.name.empty() ? host : options.name,
-                           metrics);
+  base::ProcessWatch watch(options.watch, options.volunteer ? "volunteer" : "agent", name, metrics);
 
   std::mutex ready;  // held until everything that the actor calls exists
   std::unique_lock building(ready);
   std::unique_ptr<HeadConnector> connector;
   std::unique_ptr<ProcessKeeper> keeper;
   AgentSetup setup;
-  setup.hello = {kWireVersion,
-                 options.colony,
-                 options.name.empty() ? host : options.name,
-                 host,
-                 self.pid,
-                 cores,
-                 0};
+  setup.hello = {kWireVersion, options.colony,           name, host, self.pid,
+                 cores,        options.volunteer ? 1 : 0};
   setup.assign = [&](const std::vector<NodeSpec>& specs) {
     const std::lock_guard guard(ready);
-    keeper->assign(specs);
+    auto mine = specs;
+    try {
+      if (options.volunteer) {
+        for (auto& spec : mine) spec.snapshot = snapshot_here(options.index, spec);
+      }
+      keeper->assign(mine);
+    } catch (const base::UserError& error) {
+      give_up.because(error.what());
+    }
   };
   setup.events = [&] {
     const std::lock_guard guard(ready);
@@ -169,7 +224,6 @@ void run_agent(const AgentOptions& given, const base::StopSignal& stop) {
     const std::lock_guard guard(ready);
     connector->seek();
   };
-  const auto name = setup.hello.agent;
   Agent actor = system.spawn<AgentActor>(std::move(setup));
   connector = std::make_unique<HeadConnector>(
       system, head_address(options.colony, options.head),
@@ -179,10 +233,15 @@ void run_agent(const AgentOptions& given, const base::StopSignal& stop) {
   keeper_setup.command = [&](const NodeSpec& spec, std::int32_t slots) {
     return node_command(options, folder, cores, spec, slots);
   };
-  keeper_setup.on_event = [actor](const ProcessEvent& event) {
+  keeper_setup.on_event = [&, actor](const ProcessEvent& event) {
+    constexpr int kUserMistake = 2;
+    if (options.volunteer && !event.running && event.exit_code == kUserMistake) {
+      give_up.because(event.reason.empty() ? "its node ended with code 2" : event.reason);
+    }
     caf::anon_send(actor, event_atom_v, event);
   };
   keeper_setup.on_processes = [&](const std::vector<ProcessIdentity>& nodes) {
+    if (options.volunteer) return;
     try {
       folder.write_agent({self, nodes});
     } catch (const base::UserError& error) {
@@ -196,13 +255,14 @@ void run_agent(const AgentOptions& given, const base::StopSignal& stop) {
   base::logger("actors")->info("agent {}: {} cores for colony {} · http://{}", name, cores,
                                options.colony, watch.http());
 
-  while (!stop.wait(1s)) {
+  while (!stop.wait(100ms) && give_up.why().empty()) {
   }
   caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
   actor = nullptr;
   system.await_all_actors_done();
   keeper.reset();
   connector.reset();
+  if (const auto why = give_up.why(); !why.empty()) throw base::UserError(why);
 }
 
 }  // namespace rookery::actors

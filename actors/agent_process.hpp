@@ -23,11 +23,16 @@ struct AgentOptions {
   /// `STEM.NODE.json`.
   base::ProcessWatchOptions watch = {};
   std::chrono::milliseconds head_timeout{10'000};  ///< until the first head answers
+  /// Takes one slot at most, beside the host's agent if there is one: `rookery node --head` alone.
+  bool volunteer = false;
+  std::filesystem::path index = {};  ///< of a volunteer: where the snapshot lies on this host,
+                                     ///< `NAME` or `NAME/GENERATION`; empty: where the head says
 };
 
 /// `rookery agent`: parents the nodes of this host until a signal comes, then stops them. They die
 /// with it, also when it is killed; a head that dies changes nothing. Throws `UserError` when the
-/// head cannot be reached at first, or this host has an agent of the colony already.
+/// head cannot be reached at first, or this host has an agent of the colony already; a volunteer
+/// also for a snapshot that it cannot see, or that is another generation, naming the path.
 void run_agent(const AgentOptions& options, const base::StopSignal& stop);
 
 }  // namespace rookery::actors

@@ -49,6 +49,9 @@ class ColonyPlan {
   /// makes no sense, 404 for an unknown index, node or agent, 409 while the index is busy.
   AdminReply order(const AdminRequest& request);
 
+  /// "scale" as `order`, by the colony itself; the operation says why.
+  AdminReply autoscale(const std::string& index, std::int32_t replicas, const std::string& why);
+
   // Operations that go on outside the plan: swaps and the way back.
 
   /// Their number; the index is `busy` until a report says that it is over.

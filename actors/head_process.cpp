@@ -65,6 +65,7 @@ Supervisor spawn_supervisor(caf::actor_system& system, const HeadOptions& option
   SupervisorSetup setup;
   setup.wanted = wanted;
   setup.node = node_pattern(options.pool);
+  setup.autoscale = options.pool.autoscale;
   setup.save = [folder](const WantedState& state) {
     try {
       state.save(folder.wanted_file());

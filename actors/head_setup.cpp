@@ -196,6 +196,7 @@ NodeSpec node_pattern(const PoolOptions& pool) {
   node.queue_requests_max = pool.queue_requests_max;
   node.queue_bytes_max = pool.queue_bytes_max;
   node.batch_queries_max = pool.batch_queries_max;
+  node.batch_window_us = pool.batch_window_us;
   return node;
 }
 

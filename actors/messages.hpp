@@ -96,6 +96,7 @@ struct NodeSpec {
   std::string kind;  ///< of queries that name none; empty: what the snapshot has
   std::int32_t ef_search = 0, nprobe = 0, candidates = 0;  ///< where a query says 0
   std::string filter_file;  ///< holds for every query; empty: none. Its name changes with its text
+  std::int32_t batch_window_us = 1000;  ///< waiting for more queries to merge; 0: none
   friend bool operator==(const NodeSpec&, const NodeSpec&) = default;
 };
 
@@ -168,7 +169,8 @@ bool inspect(Inspector& f, NodeSpec& x) {
       f.field("queue_bytes_max", x.queue_bytes_max),
       f.field("batch_queries_max", x.batch_queries_max), f.field("kind", x.kind),
       f.field("ef_search", x.ef_search), f.field("nprobe", x.nprobe),
-      f.field("candidates", x.candidates), f.field("filter_file", x.filter_file));
+      f.field("candidates", x.candidates), f.field("filter_file", x.filter_file),
+      f.field("batch_window_us", x.batch_window_us));
 }
 template <class Inspector>
 bool inspect(Inspector& f, Assignment& x) {

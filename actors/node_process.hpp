@@ -26,6 +26,7 @@ struct NodeOptions {
   std::int32_t queue_requests_max = 256;
   std::int64_t queue_bytes_max = 64 << 20;
   std::int32_t batch_queries_max = 128;
+  std::int32_t batch_window_us = 1000;  ///< waiting for more queries to merge; 0: none
   std::string kind;  ///< of queries that name none; empty: exact where there are vectors, else bm25
   retriever_pool::SearchTuning tuning = {};  ///< where a query says 0
   std::filesystem::path filter_file;         ///< JSON lists that hold for every query; empty: none

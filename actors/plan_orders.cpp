@@ -85,6 +85,20 @@ AdminReply ColonyPlan::order_scale(const AdminRequest& request) {
                          std::to_string(*request.replicas) + " replicas of each shard"};
 }
 
+AdminReply ColonyPlan::autoscale(const std::string& index, std::int32_t replicas,
+                                 const std::string& why) {
+  AdminRequest request;
+  request.action = "scale";
+  request.index = index;
+  request.replicas = replicas;
+  const auto before = wanted_.operations.empty() ? 0 : wanted_.operations.back().id;
+  auto reply = order_scale(request);
+  if (!wanted_.operations.empty() && wanted_.operations.back().id != before) {
+    wanted_.operations.back().reason = wanted_.operations.back().text = why;
+  }
+  return reply;
+}
+
 AdminReply ColonyPlan::order_restart(const AdminRequest& request) {
   std::string name;
   if (!request.node.empty()) {

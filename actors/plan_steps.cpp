@@ -193,7 +193,8 @@ void ColonyPlan::update_scale(Operation& operation, const NodeStates& states) co
       ++operation.step;
     }
   }
-  operation.text = count_of(operation.step, operation.of, "replicas are ready");
+  operation.text = operation.reason.empty() ? "" : operation.reason + "; ";
+  operation.text += count_of(operation.step, operation.of, "replicas are ready");
   if (!going.empty()) operation.text += ", " + going + " is to go";
   if (operation.step == operation.of && going.empty()) {
     operation.state = "done";

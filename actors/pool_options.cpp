@@ -15,6 +15,22 @@ std::optional<std::uint32_t> parse_ipv4(const std::string& text) {
   return ntohl(address.s_addr);
 }
 
+AutoscaleOptions read_autoscale(base::OptionReader reader) {
+  AutoscaleOptions options;
+  reader.read("replicas_min", options.replicas_min, 1, 64);
+  reader.read("replicas_max", options.replicas_max, 0, 64);
+  reader.read("queue_wait_ms", options.queue_wait, 1, 600'000);
+  reader.read("up_after_ms", options.up_after, 0, 86'400'000);
+  reader.read("down_after_ms", options.down_after, 0, 86'400'000);
+  if (options.enabled() && options.replicas_min > options.replicas_max) {
+    reader.fail("replicas_max",
+                "0 (off) or at least replicas_min, " + std::to_string(options.replicas_min),
+                "'" + std::to_string(options.replicas_max) + "'");
+  }
+  reader.finish();
+  return options;
+}
+
 }  // namespace
 
 bool is_loopback(const std::string& address) {
@@ -38,6 +54,9 @@ PoolOptions PoolOptions::from_options(base::OptionReader reader) {
   reader.read("queue_bytes_max", options.queue_bytes_max, std::int64_t{1} << 16,
               std::int64_t{1} << 40);
   reader.read("batch_queries_max", options.batch_queries_max, 1, 4096);
+  reader.read("batch_window_us", options.batch_window_us, 0, 1'000'000);
+  options.autoscale = read_autoscale(reader.section("autoscale"));
+  options.client = retriever_pool::ClientSettings::from_options(reader.section("client"));
   if (!parse_ipv4(options.listen)) {
     reader.fail("listen", "an IPv4 address such as 127.0.0.1", "'" + options.listen + "'");
   }

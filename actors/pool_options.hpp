@@ -6,7 +6,9 @@
 #include <optional>
 #include <string>
 
+#include "actors/autoscaler.hpp"
 #include "base/option_reader.hpp"
+#include "retriever_pool/client_settings.hpp"
 #include "retriever_pool/index_options.hpp"
 
 namespace rookery::actors {
@@ -30,6 +32,10 @@ struct PoolOptions {
   std::int32_t queue_requests_max = 256;    ///< further requests are refused at once
   std::int64_t queue_bytes_max = 64 << 20;  ///< of waiting requests, a node
   std::int32_t batch_queries_max = 128;     ///< queries merged into one scan
+  /// A scan waits for more queries at most so long, and less where it would not pay; 0: not at all.
+  std::int32_t batch_window_us = 1000;
+  AutoscaleOptions autoscale = {};             ///< of every index; off
+  retriever_pool::ClientSettings client = {};  ///< of the workers that the file describes
   /// Refuses `listen` beyond 127.0.0.0/8 unless there are `keys` or `insecure` is set.
   static PoolOptions from_options(base::OptionReader reader);
 };

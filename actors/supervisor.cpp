@@ -15,7 +15,8 @@ constexpr auto kAnswerTimeout = std::chrono::seconds(2);
 SupervisorState::SupervisorState(Supervisor::pointer actor, SupervisorSetup supervisor_setup)
     : self(actor),
       setup(std::move(supervisor_setup)),
-      plan(setup.wanted, setup.node, setup.options, actor->clock().now()) {}
+      plan(setup.wanted, setup.node, setup.options, actor->clock().now()),
+      autoscale(setup.autoscale) {}
 
 Supervisor::behavior_type SupervisorState::make_behavior() {
   self->set_down_handler([this](caf::down_msg& down) { agent_down(down.source); });
@@ -79,7 +80,11 @@ void SupervisorState::agent_down(const caf::actor_addr& address) {
 void SupervisorState::act() {
   const auto now = self->clock().now();
   plan.replan(now);
-  if (setup.states && plan.advance(setup.states(), now)) plan.replan(now);
+  if (setup.states) {
+    const auto states = setup.states();
+    const bool stepped = plan.advance(states, now);
+    if (autoscale.step(plan, states, now) || stepped) plan.replan(now);
+  }
   if (plan.take_change()) {
     setup.save(plan.wanted());
     if (setup.on_wanted) setup.on_wanted(plan.wanted());

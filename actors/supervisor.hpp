@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "actors/colony_autoscale.hpp"
 #include "actors/colony_plan.hpp"
 #include "actors/messages.hpp"
 
@@ -37,6 +38,7 @@ struct SupervisorSetup {
   /// Keeps what is wanted on disk: small and rare, yet it blocks, so the actor is spawned detached.
   std::function<void(const WantedState&)> save;
   std::function<void(std::vector<AgentInfo>)> on_agents;  ///< told after each change
+  AutoscaleOptions autoscale = {};                        ///< off
 };
 
 struct SupervisorState {
@@ -59,6 +61,7 @@ struct SupervisorState {
   Supervisor::pointer self;
   SupervisorSetup setup;
   ColonyPlan plan;
+  ColonyAutoscale autoscale;
   std::map<std::string, Peer> peers;
 };
 using SupervisorActor = Supervisor::stateful_impl<SupervisorState>;

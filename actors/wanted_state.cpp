@@ -76,9 +76,10 @@ WantedIndex index_from(const Json& json) {
 }
 
 Json operation_json(const Operation& operation) {
-  return {{"id", operation.id},     {"action", operation.action}, {"index", operation.index},
-          {"node", operation.node}, {"agent", operation.agent},   {"state", operation.state},
-          {"step", operation.step}, {"of", operation.of},         {"text", operation.text}};
+  return {{"id", operation.id},        {"action", operation.action}, {"index", operation.index},
+          {"node", operation.node},    {"agent", operation.agent},   {"state", operation.state},
+          {"step", operation.step},    {"of", operation.of},         {"text", operation.text},
+          {"reason", operation.reason}};
 }
 
 Operation operation_from(const Json& json) {
@@ -92,6 +93,7 @@ Operation operation_from(const Json& json) {
   json.at("step").get_to(operation.step);
   json.at("of").get_to(operation.of);
   json.at("text").get_to(operation.text);
+  operation.reason = json.value("reason", std::string());
   return operation;
 }
 

@@ -62,6 +62,8 @@ struct Operation {
   std::string state = "running";      ///< "running", "done", "failed"
   std::int32_t step = 0, of = 0;
   std::string text = {};  ///< for people
+  std::string reason =
+      {};  ///< in front of `text`: why the colony itself does it; empty: somebody asked
   friend bool operator==(const Operation&, const Operation&) = default;
 };
 

@@ -6,6 +6,7 @@
 #include "base/error.hpp"
 #include "base/option_reader.hpp"
 #include "index_tools/manifest.hpp"
+#include "retriever_pool/client_settings.hpp"
 #include "retriever_pool/key_folder.hpp"
 
 namespace rookery::launch {
@@ -30,6 +31,11 @@ std::unique_ptr<Retriever> open_retriever(const std::string& target, int threads
     const auto head = actors::ColonyFolder::find(target).running_head();
     client.head = head.routing;
     client.keys = find_client_keys("", head.keys);
+    if (path.extension() == ".yaml" || path.extension() == ".yml") {
+      auto reader = base::OptionReader::from_file(path);
+      client =
+          ClientSettings::from_options(reader.section("pool").section("client")).applied(client);
+    }
   }
   return open_pool_client(client);
 }

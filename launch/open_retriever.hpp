@@ -14,7 +14,8 @@ namespace rookery::launch {
 /// Opens what a user names as the target of a search: a snapshot's folder (searched in this
 /// process), a head's routing endpoint `tcp://host:port`, a colony's name or its YAML file. Throws
 /// `UserError` with the remedy. `threads` counts for a snapshot; 0: all usable cores. `client` is
-/// how a colony is asked; its `head` is filled in from `target`.
+/// how a colony is asked; its `head` is filled in from `target`, and a YAML file's `pool.client`
+/// holds.
 std::unique_ptr<retriever_pool::Retriever> open_retriever(
     const std::string& target, int threads = 0, retriever_pool::PoolClientOptions client = {});
 

@@ -86,13 +86,14 @@ std::unique_ptr<retriever_pool::GenerationLease> PatientRetriever::lease() {
 }
 
 std::unique_ptr<retriever_pool::Retriever> open_retriever(
-    const std::string& pool, const retriever_pool::EmbeddedPoolOptions& embedded) {
+    const std::string& pool, const retriever_pool::EmbeddedPoolOptions& embedded,
+    const retriever_pool::ClientSettings& client) {
   if (pool == "embedded") return retriever_pool::open_embedded_pool(embedded);
   if (pool.starts_with("tcp://")) {
     retriever_pool::PoolClientOptions options;
     options.head = pool;
     options.keys = retriever_pool::find_client_keys("");
-    return retriever_pool::open_pool_client(options);
+    return retriever_pool::open_pool_client(client.applied(std::move(options)));
   }
   throw base::UserError("pool: expected embedded or the head's endpoint tcp://HOST:PORT, got '" +
                         pool + "'");

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "engine/text_encoder.hpp"
+#include "retriever_pool/client_settings.hpp"
 #include "retriever_pool/retriever.hpp"
 
 namespace rookery::trainer {
@@ -44,6 +45,7 @@ class PatientRetriever final : public retriever_pool::Retriever {
 /// `embedded` opens a snapshot in this process as `embedded` says; `tcp://…` is the head's endpoint
 /// of a colony. Throws `UserError` for anything else.
 std::unique_ptr<retriever_pool::Retriever> open_retriever(
-    const std::string& pool, const retriever_pool::EmbeddedPoolOptions& embedded);
+    const std::string& pool, const retriever_pool::EmbeddedPoolOptions& embedded,
+    const retriever_pool::ClientSettings& client = {});
 
 }  // namespace rookery::trainer

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/option_reader.hpp"
+#include "retriever_pool/client_settings.hpp"
 #include "retriever_pool/index_options.hpp"
 #include "trainer/prompt.hpp"
 
@@ -45,6 +46,7 @@ struct TrainOptions {
   std::string pool = "embedded";             ///< or colony, a colony's name, `tcp://host:port`
   std::filesystem::path index;               ///< the snapshot, from section `index`
   retriever_pool::IndexOptions search = {};  ///< how an embedded pool searches it, from `index` too
+  retriever_pool::ClientSettings client = {};  ///< how a colony is asked, from `pool.client`
   std::chrono::milliseconds retrieval_deadline{5'000};  ///< of one call
   std::chrono::milliseconds retrieval_wait{45'000};     ///< for a pool that is away, over all tries
   std::chrono::milliseconds group_timeout{60'000};      ///< a silent rank ends the others

@@ -29,6 +29,8 @@ TrainOptions read_options(const RankRunOptions& run) {
   TrainOptions options = TrainOptions::from_options(root.section("train"));
   options.search = retriever_pool::IndexOptions::from_options(root.section("index"));
   options.index = options.search.path;
+  options.client =
+      retriever_pool::ClientSettings::from_options(root.section("pool").section("client"));
   if (!run.pool.empty()) options.pool = run.pool;
   if (!run.index.empty()) options.index = run.index;
   if (!run.checkpoint.empty()) options.checkpoint = run.checkpoint;
@@ -91,7 +93,7 @@ int run_rank(const RankRunOptions& run) {
   auto questions = index_tools::read_questions(options.train);
   auto embedded = options.search.embedded(options.threads);
   embedded.snapshot = options.index.string();
-  PatientRetriever retriever(open_retriever(options.pool, embedded),
+  PatientRetriever retriever(open_retriever(options.pool, embedded, options.client),
                              {.wait = options.retrieval_wait, .pause = {}});
   std::optional<TrainingCheckpoint> resumed;
   engine::Checkpoint encoder, generator;

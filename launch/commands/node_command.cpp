@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "actors/agent_process.hpp"
 #include "actors/node_process.hpp"
 #include "base/error.hpp"
 #include "base/stop_signal.hpp"
@@ -19,11 +20,11 @@ void add_node_command(CLI::App& app) {
   command->add_option("--head", options->head, "control address of the head, HOST:PORT");
   command->add_option("--colony", options->colony,
                       "the colony's name; the head is then found in its folder on this host");
-  command->add_option("--index", options->index, "the snapshot, NAME or NAME/GENERATION")
-      ->required();
-  command->add_option("--shard", options->shard, "the shard to serve, from 0")
-      ->required()
-      ->check(CLI::Range(0, 1023));
+  command->add_option("--index", options->index,
+                      "the snapshot, NAME or NAME/GENERATION (default: where the head says)");
+  auto* shard = command->add_option(
+      "--shard", options->shard, "the shard to serve, from 0 (default: whatever the head needs)");
+  shard->check(CLI::Range(0, 1023));
   command->add_option("--replica", options->replica, "which of its replicas, from 0")
       ->check(CLI::Range(0, 63))
       ->capture_default_str();
@@ -34,8 +35,8 @@ void add_node_command(CLI::App& app) {
                    "number that the agent gives: another one is another process")
       ->group("");
   command->add_option("--name", options->name, "the node's name (default: node-SHARD-REPLICA)");
-  command->add_option("--listen", options->listen, "IPv4 address of its data plane")
-      ->capture_default_str();
+  auto* listen = command->add_option("--listen", options->listen, "IPv4 address of its data plane")
+                     ->capture_default_str();
   command->add_option(
       "--keys", options->keys,
       "the colony's key folder (default: $ROOKERY_KEYS, else the head's on this host)");
@@ -57,6 +58,11 @@ void add_node_command(CLI::App& app) {
       ->add_option("--batch-queries-max", options->batch_queries_max,
                    "queries merged into one scan")
       ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  command
+      ->add_option("--batch-window-us", options->batch_window_us,
+                   "microseconds that a scan waits for more queries at most; 0: not at all")
+      ->check(CLI::Range(0, 1'000'000))
       ->capture_default_str();
   command->add_option(
       "--kind", options->kind,
@@ -88,14 +94,36 @@ void add_node_command(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--trace", options->watch.trace, "write a trace there, for ui.perfetto.dev");
   command->footer(
+      "Example: rookery node --head 10.0.0.5:7069 --listen 10.0.0.6 --insecure\n"
+      "Without --shard it serves whatever the head assigns it, one shard at a time, and waits as "
+      "a\n"
+      "spare while nothing is needed.\n"
       "Example: rookery node --head 127.0.0.1:7069 --index ~/.local/share/rookery/wiki --shard 0");
-  command->callback([options, timeout_s] {
+  command->callback([options, timeout_s, shard, listen] {
     const base::StopSignal stop;
     if (options->head.empty() && options->colony.empty()) {
       throw base::UserError("node: expected --head HOST:PORT or --colony NAME, got neither");
     }
     options->head_timeout =
         std::chrono::milliseconds(static_cast<std::int64_t>(*timeout_s * 1'000));
+    if (shard->count() == 0) {
+      actors::AgentOptions volunteer;
+      volunteer.volunteer = true;
+      volunteer.colony = options->colony;
+      volunteer.head = options->head;
+      volunteer.name = options->name;
+      if (listen->count() > 0) volunteer.listen = options->listen;
+      volunteer.keys = options->keys;
+      volunteer.insecure = options->insecure;
+      volunteer.cores = options->threads;
+      volunteer.index = options->index;
+      volunteer.watch = options->watch;
+      volunteer.head_timeout = options->head_timeout;
+      return actors::run_agent(volunteer, stop);
+    }
+    if (options->index.empty()) {
+      throw base::UserError("node: expected --index PATH with --shard, got none");
+    }
     actors::run_node(*options, stop);
   });
 }

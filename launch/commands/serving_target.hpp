@@ -46,7 +46,7 @@ inline ServingTarget open_serving_target(const std::string& target,
     return out;
   }
   out.pool = "the colony " + config.colony;
-  out.retriever = open_retriever(config.colony, 0, client);
+  out.retriever = open_retriever(config.colony, 0, config.pool.client.applied(client));
   return out;
 }
 

@@ -320,6 +320,53 @@ TEST_F(ColonyProcessTest, AKilledNodeLeavesTheViewAndComesBackWhileQueriesGoOn) 
   EXPECT_EQ(client.wrong, 0);
 }
 
+TEST_F(ColonyProcessTest, AVolunteerTakesOneReplicaAndOneWithoutTheSnapshotSaysWhereItLooked) {
+  up();
+  SteadyClient client((home / "index").string(), vectors);
+  ASSERT_TRUE(eventually([&] { return client.answered > 20; }));
+  const auto control = ColonyFolder("tiny").running_head().control;
+  base::SubprocessOptions options;
+  options.command = {kRookery.string(), "node",   "--head",  control,
+                     "--name",          "helper", "--index", (home / "index").string()};
+  options.log = home / "volunteer.log";
+  options.die_with_parent = true;
+  base::Subprocess volunteer(std::move(options));
+  const auto on_helper = [](const ColonyStatus& now) {
+    return std::count_if(now.members.begin(), now.members.end(), [](const MemberStatus& member) {
+      return member.agent == "helper" && member.state == "ready" && member.in_contact;
+    });
+  };
+  EXPECT_TRUE(eventually([&] {
+    const auto now = status();
+    return now.complete && on_helper(now) == 1;
+  })) << base::read_file(home / "volunteer.log")
+      << logs();
+  const int so_far = client.answered;
+  EXPECT_TRUE(eventually([&] { return client.answered > so_far + 20; }));
+  EXPECT_EQ(on_helper(status()), 1);  // one at most
+
+  // Two replicas of the other shard are still on one agent: this one is asked to take one of them.
+  const auto nowhere = (home / "nowhere").string();
+  const auto lost = rookery({"node", "--head", control, "--name", "blind", "--index", nowhere});
+  EXPECT_EQ(lost.code, 2) << lost.output;
+  EXPECT_THAT(lost.output, HasSubstr(nowhere + ": expected generation "));
+  EXPECT_THAT(lost.output, HasSubstr("copy the snapshot to this host"));
+
+  EXPECT_EQ(volunteer.terminate(5s), 0);
+  // The agent takes over what the two have left.
+  EXPECT_TRUE(eventually(
+      [&] {
+        const auto now = status();
+        return now.complete && on_helper(now) == 0;
+      },
+      60s))
+      << logs();
+  client.stop();
+  EXPECT_GT(client.answered, so_far);
+  EXPECT_EQ(client.lost, 0);
+  EXPECT_EQ(client.wrong, 0);
+}
+
 TEST_F(ColonyProcessTest, QueriesGoOnWithoutTheHeadAndItsSuccessorRebuildsTheView) {
   up();
   SteadyClient client((home / "index").string(), vectors);

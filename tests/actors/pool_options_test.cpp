@@ -36,7 +36,10 @@ TEST(PoolOptionsTest, ReadsEveryKey) {
   const auto options = read<PoolOptions>(
       "{shards: 2, replicas: 3, listen: 127.0.0.2, insecure: true, control_port: 1, routing_port: "
       "2, http_port: 3, deadline_ms: 50, threads: 4, queue_requests_max: 5, queue_bytes_max: "
-      "65536, batch_queries_max: 6}");
+      "65536, batch_queries_max: 6, batch_window_us: 7, autoscale: {replicas_min: 2, replicas_max: "
+      "4, "
+      "queue_wait_ms: 9, up_after_ms: 10, down_after_ms: 11}, client: {local_documents: false, "
+      "cache_bytes: 12}}");
   EXPECT_EQ(options.shards, 2);
   EXPECT_EQ(options.replicas, 3);
   EXPECT_EQ(options.control_port, 1);
@@ -47,6 +50,21 @@ TEST(PoolOptionsTest, ReadsEveryKey) {
   EXPECT_EQ(options.queue_requests_max, 5);
   EXPECT_EQ(options.queue_bytes_max, 65536);
   EXPECT_EQ(options.batch_queries_max, 6);
+  EXPECT_EQ(options.batch_window_us, 7);
+  EXPECT_EQ(options.autoscale.replicas_min, 2);
+  EXPECT_EQ(options.autoscale.replicas_max, 4);
+  EXPECT_EQ(options.autoscale.queue_wait, std::chrono::milliseconds(9));
+  EXPECT_EQ(options.autoscale.up_after, std::chrono::milliseconds(10));
+  EXPECT_EQ(options.autoscale.down_after, std::chrono::milliseconds(11));
+  EXPECT_FALSE(options.client.local_documents);
+  EXPECT_EQ(options.client.cache_bytes, 12);
+}
+
+TEST(PoolOptionsTest, AutoscalingIsOffByDefaultAndItsLimitsMustNotCross) {
+  EXPECT_FALSE(read<PoolOptions>("").autoscale.enabled());
+  EXPECT_TRUE(read<PoolOptions>("autoscale: {replicas_max: 2}").autoscale.enabled());
+  EXPECT_THAT(complaint<PoolOptions>("autoscale: {replicas_min: 3, replicas_max: 2}"),
+              ::testing::HasSubstr("replicas_max: expected 0 (off) or at least replicas_min, 3"));
 }
 
 TEST(PoolOptionsTest, ComplaintsNameLineKeyAndWhatWasExpected) {
