@@ -10,7 +10,7 @@
 
 namespace rookery::actors {
 
-std::string send_admin_request(const ColonyFolder& folder, const AdminRequest& request) {
+AdminReply send_admin_request(const ColonyFolder& folder, const AdminRequest& request) {
   const auto head = folder.running_head();
   base::HttpRequest http;
   http.method = "POST";
@@ -23,8 +23,10 @@ std::string send_admin_request(const ColonyFolder& folder, const AdminRequest& r
   const auto text = json.is_object() && json.contains("text") && json["text"].is_string()
                         ? json["text"].get<std::string>()
                         : "HTTP status " + std::to_string(answer.status);
-  if (answer.status != 202) throw base::UserError(request.action + ": " + text);
-  return text;
+  if (answer.status != 200 && answer.status != 202) {
+    throw base::UserError(request.action + ": " + text);
+  }
+  return {answer.status, text};
 }
 
 }  // namespace rookery::actors

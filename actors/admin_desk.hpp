@@ -19,8 +19,8 @@ struct AdminRequest {
   std::optional<double> recall_min = {};  ///< of swap: share of the old answers, [0, 1]
 };
 
-/// `status` is an HTTP status: 202 accepted (the course is followed in `/v1/status`), 400, 404, 409
-/// something else is under way. `text` is a sentence for people.
+/// `status` is an HTTP status: 202 accepted (the course is followed in `/v1/status`), 200 there is
+/// nothing to do, 400, 404, 409 something else is under way. `text` is a sentence for people.
 struct AdminReply {
   int status = 202;
   std::string text;

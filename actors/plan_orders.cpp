@@ -12,7 +12,7 @@ namespace rookery::actors {
 
 namespace {
 
-constexpr int kAccepted = 202, kBad = 400, kUnknown = 404, kBusy = 409;
+constexpr int kAccepted = 202, kNothingToDo = 200, kBad = 400, kUnknown = 404, kBusy = 409;
 constexpr std::size_t kOperationsKept = 16;  // finished ones are news for a while only
 
 }  // namespace
@@ -75,8 +75,8 @@ AdminReply ColonyPlan::order_scale(const AdminRequest& request) {
   }
   const auto before = live->replicas;
   if (before == *request.replicas) {
-    return {kAccepted, "index '" + index->name + "' has " + std::to_string(before) +
-                           (before == 1 ? " replica" : " replicas") + " already"};
+    return {kNothingToDo, "index '" + index->name + "' has " + std::to_string(before) +
+                              (before == 1 ? " replica" : " replicas") + " already"};
   }
   scale(index->name, "", *request.replicas);
   auto& operation = begin("scale", index->name);
@@ -173,7 +173,7 @@ AdminReply ColonyPlan::order_drain(const AdminRequest& request) {
     if (!agents_.contains(request.agent)) {
       return {kUnknown, "the colony has no agent '" + request.agent + "'"};
     }
-    if (is_drained(request.agent)) return {kAccepted, request.agent + " is drained already"};
+    if (is_drained(request.agent)) return {kNothingToDo, request.agent + " is drained already"};
     for (const auto& [slot, agent] : wanted_.placement) {
       if (agent == request.agent) leaving.push_back(slot);
     }

@@ -48,7 +48,7 @@ double percentile(std::vector<double>& values, double share) {
 /// One server and the view that names it.
 class OneServer {
  public:
-  OneServer(std::shared_ptr<const index_tools::SnapshotShard> shard, const std::string& bind,
+  OneServer(const std::shared_ptr<const index_tools::SnapshotShard>& shard, const std::string& bind,
             int threads)
       : server_(options_of(bind, threads), shard, "bench", metrics_), views_("tcp://127.0.0.1:*") {
     RoutingView view;

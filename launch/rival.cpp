@@ -55,6 +55,7 @@ double memory_gib() {
 }  // namespace
 
 struct Rival::Impl {
+  explicit Impl(LineProcess started) : process(std::move(started)) {}
   LineProcess process;
 };
 

@@ -61,8 +61,22 @@ void freeze_search_thread(ScenarioRoom& room, ScenarioReport& report) {
   bool replaced = false;
   {
     FrozenThread frozen(victim, "search");
+    // Short searches are done by the thread that reads the socket and would not notice: batches
+    // give the hung one work.
+    const auto pool = trial.colony().client();
+    const auto dimension = static_cast<std::size_t>(room.corpus.dimension);
+    const std::vector<float> batch(dimension * 512, 0.25F);
+    retriever_pool::RetrievalRequest request;
+    request.queries = batch;
+    request.k = 1;
+    request.want_passages = false;
     replaced = room.wait_until(
         [&] {
+          try {
+            for (int i = 0; i < 4; ++i) (void)pool->retrieve(request);
+          } catch (const retriever_pool::RetrievalError&) {
+            // An explicit error is no news here: the clients of the trial are the judges.
+          }
           frozen.ended();
           const auto member = trial.colony().member(0, 0);
           return member && member->state == "ready" && member->pid != victim && member->pid > 0;

@@ -27,7 +27,8 @@ using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kAnswerTimeout = 5s;
-constexpr auto kBoardLag = 1s;
+constexpr auto kBoardLag = 30s;
+constexpr int kAccepted = 202;
 
 struct AdminArguments {
   std::string colony;
@@ -64,7 +65,7 @@ void follow(const actors::ColonyFolder& folder, const AdminArguments& arguments,
     const auto status = actors::fetch_status(folder.running_head(), kAnswerTimeout);
     const auto* operation = newest(status, arguments.request.action);
     if (operation == nullptr || operation->id <= before) {
-      if (Clock::now() >= begun_by || stop.wait(50ms)) return;  // there was nothing to do
+      if (Clock::now() >= begun_by || stop.wait(50ms)) return;  // seen by nobody
       continue;
     }
     if (operation->text != shown) {
@@ -96,9 +97,10 @@ void run(const AdminArguments& arguments) {
   const auto status = actors::fetch_status(folder.running_head(), kAnswerTimeout);
   const auto* last = newest(status, arguments.request.action);
   const std::int64_t before = last == nullptr ? 0 : last->id;
-  std::printf("%s\n", actors::send_admin_request(folder, arguments.request).c_str());
+  const auto reply = actors::send_admin_request(folder, arguments.request);
+  std::printf("%s\n", reply.text.c_str());
   std::fflush(stdout);
-  if (!arguments.no_wait && arguments.request.action != "undrain") {
+  if (reply.status == kAccepted && !arguments.no_wait && arguments.request.action != "undrain") {
     follow(folder, arguments, before);
   }
 }

@@ -46,7 +46,7 @@ std::optional<wire::QueryBody> NodeProbe::sample(std::uint32_t count) {
   wire::detail::Writer writer(sizeof count);
   writer.put(count);
   const auto body = exchange(wire::Type::kSampleRequest, wire::Type::kSampleAnswer, writer.take());
-  if (body.size() == 0) return std::nullopt;
+  if (body.empty()) return std::nullopt;
   try {
     return wire::decode_query(bytes_of(body));
   } catch (const wire::WireError& error) {
