@@ -23,10 +23,12 @@ void register_message_types() {
   });
 }
 
-SystemConfig::SystemConfig(const base::TlsFiles& tls) {
+SystemConfig::SystemConfig(const base::TlsFiles& tls, const ControlLimits& limits) {
   base::raise_descriptor_limit();  // every process of a colony comes by here
   register_message_types();
-  load<caf::io::middleman>();
+  caf::io::middleman::add_module_options(*this);
+  module_factories.emplace_back(
+      [limits](caf::actor_system& system) { return make_control_middleman(system, limits); });
   // Never without certificates: CAF would then take anonymous ciphers.
   if (!tls.empty()) {
     load<caf::openssl::manager>();

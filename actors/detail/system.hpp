@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 
+#include "actors/detail/control_broker.hpp"
 #include "base/http_server.hpp"
 
 namespace rookery::actors::detail {
@@ -15,7 +16,7 @@ class SystemConfig : public caf::actor_system_config {
  public:
   /// With `tls`, control ports ask every peer for a certificate of its authority; CAF looks at no
   /// host name, and reads the files again for every connection.
-  explicit SystemConfig(const base::TlsFiles& tls = {});
+  explicit SystemConfig(const base::TlsFiles& tls = {}, const ControlLimits& limits = {});
 };
 
 /// Registers our message types; before the first actor system of the process. Idempotent.

@@ -46,10 +46,11 @@ std::string big_endian(std::uint64_t value, int bytes) {
   return text;
 }
 
-/// A 32-byte header of CAF's wire that claims a payload of `bytes`.
+/// A header of CAF's wire, version 4: a handshake with a payload of `bytes`.
 std::string control_header(std::uint32_t bytes) {
   std::string header(32, '\0');
   header.replace(4, 4, big_endian(bytes, 4));
+  header.replace(8, 8, big_endian(4, 8));
   return header;
 }
 
@@ -88,13 +89,9 @@ void oversize(ScenarioRoom& room, ScenarioReport& report) {
     }
     std::int64_t open = 0;
     for (const RawTcp& peer : peers) open += !peer.closed_within(std::chrono::milliseconds(1));
-    if (port.zmq) {
-      report.count("memory by claims on the " + port.what + " port, MiB", most, 1.5);
-      report.count("connections left open by the " + port.what + " port", static_cast<double>(open),
-                   0);
-    } else {
-      report.timing("memory by claims on the " + port.what + " port", most, 1.5, "MiB");
-    }
+    report.count("memory by claims on the " + port.what + " port, MiB", most, 1.5);
+    report.count("connections left open by the " + port.what + " port", static_cast<double>(open),
+                 0);
   }
   // A client that would send too much is refused before anything is sent.
   const auto pool = trial.colony().client();
@@ -201,18 +198,14 @@ void scanners(ScenarioRoom& room, ScenarioReport& report) {
     const auto left_over = [&] {
       return process_facts(port.process).descriptors - before.descriptors;
     };
+    room.rest(0.5);  // until the port has taken them
     // They stay connected on their side: the port itself must let go of them.
     const bool gone = room.wait_until([&] { return left_over() <= 8; }, room.brief ? 15 : 30);
     const double seconds = trial.now() - opened;
-    if (port.what == "control") {
-      report.timing("descriptors held for idle peers on the control port",
-                    static_cast<double>(left_over()), 8, "");
-    } else {
-      report.count("descriptors held for idle peers on the " + port.what + " port",
-                   static_cast<double>(std::max<std::int64_t>(left_over(), 0)), 8);
-      report.timing("idle peers are let go by the " + port.what + " port", gone ? seconds : 99,
-                    port.what == "http" ? 12 : 5, "s");
-    }
+    report.count("descriptors held for idle peers on the " + port.what + " port",
+                 static_cast<double>(std::max<std::int64_t>(left_over(), 0)), 8);
+    report.timing("idle peers are let go by the " + port.what + " port", gone ? seconds : 99,
+                  port.what == "http" ? 12 : 5, "s");
     peers.clear();
     const bool free = room.wait_until([&] { return left_over() <= 8; }, 10);
     report.at_least("all are free when they hang up, " + port.what + " port", free ? 1 : 0, 1);

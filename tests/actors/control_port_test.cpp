@@ -3,6 +3,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <caf/io/basp/header.hpp>
+#include <caf/io/basp/version.hpp>
 
 #include <chrono>
 #include <filesystem>
@@ -19,6 +23,8 @@
 #include "base/secret_file.hpp"
 #include "retriever_pool/key_folder.hpp"
 #include "tests/support/error_text.hpp"
+#include "tests/support/eventually.hpp"
+#include "tests/support/silent_clients.hpp"
 #include "tests/support/temp_folder.hpp"
 
 namespace rookery::actors {
@@ -26,12 +32,14 @@ namespace {
 
 using retriever_pool::KeyFolder;
 using testing::error_text;
+using testing::eventually;
 using ::testing::HasSubstr;
 
 /// A head's control port in this process, without the rest of the head.
 class ControlHead {
  public:
-  explicit ControlHead(const base::TlsFiles& tls) : config_(tls), system_(config_) {
+  explicit ControlHead(const base::TlsFiles& tls, const detail::ControlLimits& limits = {})
+      : config_(tls, limits), system_(config_) {
     SupervisorSetup plan;
     plan.wanted.colony = "wiki";
     plan.wanted.term = 7;
@@ -66,6 +74,7 @@ class ControlHead {
   ControlHead(const ControlHead&) = delete;
   ControlHead& operator=(const ControlHead&) = delete;
   [[nodiscard]] std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  [[nodiscard]] std::uint16_t port() const { return port_; }
 
  private:
   detail::SystemConfig config_;
@@ -132,6 +141,90 @@ TEST_F(ControlPortTest, ANewCertificateIsTakenWithoutARestart) {
   const ControlHead head(keys.tls());
   keys.rotate_tls(std::chrono::hours(24));
   EXPECT_EQ(colony_at(head, keys.tls()), "wiki");
+}
+
+/// A peer that is connected and stays so.
+class ControlPeer {
+ public:
+  ControlPeer(const ControlHead& head, const base::TlsFiles& tls) : config_(tls), system_(config_) {
+    std::string why;
+    const auto contact = connect_to_head(system_, head.address(), why);
+    EXPECT_TRUE(contact) << why;
+    if (contact) registry_ = caf::actor_cast<Registry>(contact->registry);
+  }
+  /// Over the same connection.
+  bool answered() {
+    bool well = false;
+    const caf::scoped_actor self(system_);
+    self->request(registry_, std::chrono::seconds(5), probe_atom_v)
+        .receive([&](const Welcome&) { well = true; }, [](const caf::error&) {});
+    return well;
+  }
+
+ private:
+  detail::SystemConfig config_;
+  caf::actor_system system_;
+  Registry registry_;
+};
+
+TEST_F(ControlPortTest, SilentConnectionsAreClosedAndPeersStay) {
+  for (const auto& tls : {base::TlsFiles{}, keys.tls()}) {
+    const ControlHead head(tls, {.handshake = std::chrono::milliseconds(400)});
+    ControlPeer peer(head, tls);
+    testing::SilentClients strangers(head.port(), 20);
+    EXPECT_EQ(colony_at(head, tls), "wiki");
+    EXPECT_TRUE(eventually([&] { return strangers.open() == 0; }));
+    EXPECT_TRUE(peer.answered());
+  }
+}
+
+TEST_F(ControlPortTest, TooManySilentConnectionsDoNotKeepOthersOut) {
+  for (const auto& tls : {base::TlsFiles{}, keys.tls()}) {
+    const ControlHead head(tls, {.handshake = std::chrono::hours(1), .strangers_max = 4});
+    ControlPeer peer(head, tls);
+    testing::SilentClients strangers(head.port(), 20);
+    EXPECT_TRUE(eventually([&] { return strangers.open() == 4; }));  // and no fewer
+    EXPECT_EQ(colony_at(head, tls), "wiki");
+    EXPECT_TRUE(peer.answered());
+  }
+}
+
+TEST_F(ControlPortTest, AStrangerThatHangsUpInAHandshakeDisturbsNobody) {
+  const ControlHead head(keys.tls());
+  ControlPeer peer(head, keys.tls());
+  for (int i = 0; i < 20; ++i) {
+    testing::SilentClients rude(head.port(), 2);
+    if (i % 2 == 0) rude.send("GET / HTTP/1.1\r\n\r\n");
+  }
+  EXPECT_EQ(colony_at(head, keys.tls()), "wiki");
+  EXPECT_TRUE(peer.answered());
+}
+
+/// A header of CAF's wire that CAF takes for a handshake of `bytes`.
+std::string control_header(std::uint32_t bytes) {
+  std::string header(caf::io::basp::header_size, '\0');
+  for (std::size_t i = 0; i < 4; ++i) header[4 + i] = static_cast<char>(bytes >> (24 - 8 * i));
+  header[15] = static_cast<char>(caf::io::basp::version);
+  return header;
+}
+
+TEST_F(ControlPortTest, AHeaderThatClaimsTooMuchEndsItsConnectionAndSetsNoMemoryAside) {
+  const auto largest_kib = [] {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss;
+  };
+  const detail::ControlLimits limits{.handshake = std::chrono::hours(1)};
+  const ControlHead head({}, limits);
+  ControlPeer peer(head, {});
+  const auto before = largest_kib();
+  testing::SilentClients modest(head.port(), 1), greedy(head.port(), 3);
+  modest.send(control_header(limits.stranger_bytes_max));
+  greedy.send(control_header(1U << 30));
+  EXPECT_TRUE(eventually([&] { return greedy.open() == 0; }));
+  EXPECT_LT(largest_kib() - before, 256 << 10);
+  EXPECT_EQ(modest.open(), 1u);
+  EXPECT_TRUE(peer.answered());
 }
 
 TEST_F(ControlPortTest, BeyondLoopbackItTakesKeysOrTheWordInsecure) {

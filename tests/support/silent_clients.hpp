@@ -9,12 +9,13 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace rookery::testing {
 
-/// Connections to a port of this host on which nothing is ever sent: a port scanner, or somebody
-/// who wants to use up a server's descriptors. Use from one thread.
+/// Connections to a port of this host on which nothing is sent unless the test says so: a port
+/// scanner, or somebody who wants to use up a server's descriptors. Use from one thread.
 class SilentClients {
  public:
   SilentClients(std::uint16_t port, int count) {
@@ -36,6 +37,13 @@ class SilentClients {
   }
   SilentClients(const SilentClients&) = delete;
   SilentClients& operator=(const SilentClients&) = delete;
+
+  /// The same bytes on each of them.
+  void send(const std::string& bytes) const {
+    for (const int descriptor : descriptors_) {
+      (void)::send(descriptor, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    }
+  }
 
   /// How many the server has not closed yet; what it says unasked (a greeting) is thrown away.
   [[nodiscard]] std::size_t open() {
