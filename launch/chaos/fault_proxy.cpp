@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <condition_variable>
 #include <cstring>
 #include <deque>
 #include <list>
@@ -132,6 +133,7 @@ struct FaultProxy::Impl {
         const std::lock_guard lock(mutex);
         if (closing) return;
         if (std::exchange(changed, false)) {
+          taken.notify_all();
           faults = wanted;
           for (Connection& connection : connections) {
             connection.up.passed = connection.down.passed = 0;
@@ -354,6 +356,7 @@ struct FaultProxy::Impl {
   mutable std::mutex mutex;  // guards the next lines
   ProxyFaults wanted;
   bool changed = false, reset_wanted = false, closing = false;
+  std::condition_variable taken;  // `wanted` holds for all bytes from now on
   ProxyCounts shown;
   std::int64_t open = 0;
 
@@ -369,12 +372,11 @@ FaultProxy::~FaultProxy() = default;
 std::string FaultProxy::address() const { return "127.0.0.1:" + std::to_string(impl_->port); }
 const std::string& FaultProxy::target() const { return impl_->target; }
 void FaultProxy::set(const ProxyFaults& faults) {
-  {
-    const std::lock_guard lock(impl_->mutex);
-    impl_->wanted = faults;
-    impl_->changed = true;
-  }
+  std::unique_lock lock(impl_->mutex);
+  impl_->wanted = faults;
+  impl_->changed = true;
   impl_->ring();
+  impl_->taken.wait(lock, [this] { return !impl_->changed; });
 }
 void FaultProxy::reset_all() {
   {

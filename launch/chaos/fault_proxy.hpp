@@ -49,7 +49,7 @@ class FaultProxy {
   ~FaultProxy();                              ///< Closes all connections.
   [[nodiscard]] std::string address() const;  ///< "127.0.0.1:41234"
   [[nodiscard]] const std::string& target() const;
-  void set(const ProxyFaults& faults);
+  void set(const ProxyFaults& faults);  ///< Returns when it holds for all bytes that come.
   void heal() { set({}); }
   void reset_all();  ///< RST on every connection, both sides.
   [[nodiscard]] ProxyCounts counts() const;
