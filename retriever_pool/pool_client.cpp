@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <atomic>
 #include <bit>
 #include <memory>
 #include <optional>
@@ -122,30 +121,26 @@ class PoolClient final : public Retriever {
                       const std::string& body, Clock::time_point deadline) {
     const bool look_up = !request.ids.empty();
     const std::int32_t k = look_up ? 1 : request.k;
-    auto call = std::make_shared<detail::PoolCall>();  // shared: the loop may outlast our patience
-    call->serial = next_serial_.fetch_add(1);
-    call->begin = Clock::now();
-    call->deadline = deadline;
-    call->body.rebuild(body.data(), body.size());
-    call->batch = static_cast<std::uint32_t>(batch_of(request, index.dimension));
-    call->k = static_cast<std::uint32_t>(k);
-    call->priority = request.priority;
-    call->trace = request.trace;
-    if (trace_ && call->trace == 0) call->trace = base::Trace::new_id();
-    call->pinned = request.generation;
-    call->shape = {request.want_passages, request.want_vectors, index.dimension};
-    call->shape.look_up = look_up;
-    call->shape.float16 = request.want_vectors && request.float16_vectors;
-    call->work_class = work_class(request, call->batch);
-    loop_.submit(call);
-
-    std::unique_lock lock(call->mutex);
-    call->finished.wait(lock, [&] { return call->done; });  // the loop keeps the deadline
-    if (call->error) throw RetrievalError(*call->error);
-    RetrievalAnswer answer = merge_answers(std::move(call->answers), k);
-    answer.generation = call->generation;
-    answer.attempts = call->attempts;
-    answer.hedges = call->hedges;
+    detail::PoolCall call;
+    call.begin = Clock::now();
+    call.deadline = deadline;
+    call.body.rebuild(body.data(), body.size());
+    call.batch = static_cast<std::uint32_t>(batch_of(request, index.dimension));
+    call.k = static_cast<std::uint32_t>(k);
+    call.priority = request.priority;
+    call.trace = request.trace;
+    if (trace_ && call.trace == 0) call.trace = base::Trace::new_id();
+    call.pinned = request.generation;
+    call.shape = {request.want_passages, request.want_vectors, index.dimension};
+    call.shape.look_up = look_up;
+    call.shape.float16 = request.want_vectors && request.float16_vectors;
+    call.work_class = work_class(request, call.batch);
+    loop_.run(call);
+    if (call.error) throw RetrievalError(*call.error);
+    RetrievalAnswer answer = merge_answers(std::move(call.answers), k);
+    answer.generation = call.generation;
+    answer.attempts = call.attempts;
+    answer.hedges = call.hedges;
     return answer;
   }
 
@@ -155,7 +150,6 @@ class PoolClient final : public Retriever {
   detail::ClientLoop loop_;
   std::shared_ptr<detail::LeaseKeeper> leases_;  // shared: leases know it, weakly
   std::chrono::milliseconds timeout_;
-  std::atomic<std::uint64_t> next_serial_ = 1;
 };
 
 }  // namespace

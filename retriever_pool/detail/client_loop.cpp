@@ -15,6 +15,8 @@ using std::chrono::milliseconds;
 constexpr std::uint64_t kPingCall = 0;
 constexpr std::uint64_t kPingUs = 10'000'000;  // a ping may wait for so long in a server's queue
 constexpr milliseconds kCountEvery{1000};
+// Callers that come at shorter intervals find the sockets free.
+constexpr milliseconds kCallersPause{2};
 constexpr std::int32_t kLossesMax = 64;
 
 std::uint64_t random_client_id() {
@@ -39,35 +41,35 @@ ClientLoop::ClientLoop(const PoolClientOptions& options)
       replicas_(options.keys),
       core_(routing_options(options), *this) {
   if (options.metrics != nullptr) metrics_.emplace(*options.metrics);
-  thread_ = std::thread([this] { run(); });
+  thread_ = std::thread([this] { keep(); });
 }
 
 ClientLoop::~ClientLoop() {
-  closing_ = true;
-  doorbell_.ring();
-  thread_.join();
-}
-
-void ClientLoop::submit(std::shared_ptr<PoolCall> call) {
   {
-    const std::lock_guard lock(mutex_);
-    submitted_.push_back(std::move(call));
+    const Lock lock(mutex_);
+    closing_ = true;
+    core_.close(RetrievalError(RetrievalFault::kUnavailable, "the client is closing"));
   }
-  doorbell_.ring();
+  keeper_wakes_.notify_all();
+  keeper_bell_.ring();
+  caller_bell_.ring();
+  thread_.join();
+  Lock lock(mutex_);
+  callers_gone_.wait(lock, [this] { return callers_ == 0; });
 }
 
 bool ClientLoop::wait_for_view(milliseconds timeout) {
-  std::unique_lock lock(mutex_);
+  std::unique_lock lock(view_mutex_);
   return view_came_.wait_until(lock, Clock::now() + timeout, [this] { return view_.has_value(); });
 }
 
 std::string ClientLoop::head_trouble() const {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(view_mutex_);
   return head_trouble_;
 }
 
 IndexDescription ClientLoop::index(const std::string& generation) const {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(view_mutex_);
   if (!view_) return {};
   const GenerationView* found =
       generation.empty() ? view_->live(options_.index) : view_->find(options_.index, generation);
@@ -76,7 +78,7 @@ IndexDescription ClientLoop::index(const std::string& generation) const {
 
 LocalSource ClientLoop::local_source(const std::string& generation) const {
   static const std::string host = this_host();
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(view_mutex_);
   const GenerationView* found = view_ ? view_->find(options_.index, generation) : nullptr;
   if (found == nullptr) return {};
   const auto& members = view_->members;
@@ -87,62 +89,122 @@ LocalSource ClientLoop::local_source(const std::string& generation) const {
   return {here ? found->snapshot : "", generation, found->index.files_digest};
 }
 
-void ClientLoop::run() {
-  while (!closing_) {
-    poll_sockets();
-    doorbell_.clear();
-    const Time now = Clock::now();
-    for (auto& [number, replica] : replicas_.all()) read_replica(number, replica, now);
-    if (auto view = head_.step(now)) apply_view(*view, now);
-    note_head_trouble();
-    take_new_calls(now);
-    core_.step(Clock::now());
-    if (metrics_ && now >= next_count_) {
-      metrics_->set_replicas(core_.roster(), now);
-      next_count_ = now + kCountEvery;
+// --- who drives ---
+
+void ClientLoop::run(PoolCall& call) {
+  Lock lock(mutex_);
+  ++callers_;
+  call.serial = ++last_serial_;
+  calls_.emplace(call.serial, &call);
+  core_.begin({call.serial, call.deadline, call.work_class}, Clock::now());
+  settle();
+  while (!call.done) {
+    if (caller_drives_) {
+      call.changed.wait(lock);
+    } else {
+      drive(lock, Driver::kCaller);
     }
   }
-  take_new_calls(Clock::now());
-  core_.close(RetrievalError(RetrievalFault::kUnavailable, "the client is closing"));
+  pass_on();
+  if (--callers_ == 0) callers_gone_.notify_all();
 }
 
-void ClientLoop::note_head_trouble() {
-  const std::lock_guard lock(mutex_);
-  if (head_trouble_ != head_.trouble()) head_trouble_ = head_.trouble();
+// The next caller leads; without one the keeper does, as soon as no call has come for a while.
+void ClientLoop::pass_on() {
+  if (caller_drives_) return;
+  if (!calls_.empty()) return calls_.begin()->second->changed.notify_one();
+  last_drive_ = Clock::now();
+  if (keeper_ == Keeper::kWaits) keeper_wakes_.notify_one();
+  if (keeper_ == Keeper::kPolls && next_step() < keeper_until_) keeper_bell_.ring();
 }
 
-void ClientLoop::poll_sockets() {
-  std::vector<zmq::pollitem_t> items = {{nullptr, doorbell_.descriptor(), ZMQ_POLLIN, 0}};
-  const auto add = [&](Link& link) {
-    items.push_back({link.socket().handle(), 0, ZMQ_POLLIN, 0});
-    items.push_back({link.monitor().handle(), 0, ZMQ_POLLIN, 0});
-  };
-  add(head_.link());
-  for (auto& [number, replica] : replicas_.all()) add(*replica.link);
-  zmq::poll(items, next_wait());
+void ClientLoop::keep() {
+  Lock lock(mutex_);
+  while (!closing_) {
+    const Time alone = last_drive_ + kCallersPause;
+    if (caller_drives_) {
+      keeper_ = Keeper::kWaits;
+      keeper_wakes_.wait(lock);
+    } else if (Clock::now() < alone) {
+      keeper_ = Keeper::kAway;
+      keeper_wakes_.wait_until(lock, alone);
+    } else {
+      settle();
+      keeper_ = Keeper::kPolls;
+      drive(lock, Driver::kKeeper);
+    }
+    keeper_ = Keeper::kAway;
+  }
 }
 
-milliseconds ClientLoop::next_wait() const {
+// Waits until something comes or is due, and deals with it. Everything that came before has been
+// dealt with when this begins, and when it ends.
+void ClientLoop::drive(Lock& lock, Driver driver) {
+  const bool caller = driver == Driver::kCaller;
+  SocketWatch watch((caller ? caller_bell_ : keeper_bell_).descriptor());
+  watch.add(head_.link());
+  for (auto& [number, replica] : replicas_.all()) watch.add(*replica.link, number);
+  const Time until = next_step();
+  if (caller) caller_drives_ = true;
+  if (!caller) keeper_until_ = until;
+  lock.unlock();
+  const bool rung = watch.wait(until);
+  lock.lock();
+  if (rung) (caller ? caller_bell_ : keeper_bell_).clear();
+  if (caller) caller_drives_ = false;
+  if (!caller && caller_drives_) return;  // a caller polls the same sockets, and is in a hurry
+  take_what_came(watch);
+  settle();
+}
+
+// --- driving: `mutex_` is held ---
+
+ClientLoop::Time ClientLoop::next_step() const {
+  Time next = std::min(core_.next_event(Clock::now()), head_.next_step());
+  for (const auto& [number, replica] : replicas_.all()) {
+    next = std::min(next, replica.link->next_step());
+  }
+  return metrics_ ? std::min(next, next_count_) : next;
+}
+
+void ClientLoop::take_what_came(const SocketWatch& watch) {
   const Time now = Clock::now();
-  const Time until = std::min(core_.next_event(now), head_.next_step());
-  return std::max(std::chrono::ceil<milliseconds>(until - now), milliseconds{0});
+  for (const auto number : watch.ready()) {
+    if (ReplicaLink* replica = replicas_.find(number)) read_replica(number, *replica, now);
+  }
+  if (watch.head_ready()) step_head(now);
 }
 
-void ClientLoop::take_new_calls(Time now) {
-  std::vector<std::shared_ptr<PoolCall>> fresh;
-  {
-    const std::lock_guard lock(mutex_);
-    fresh.swap(submitted_);
+// Does what is due, until nothing that came is left unread: sending may take the sign that a
+// message has come from a socket's descriptor.
+void ClientLoop::settle() {
+  const Time now = Clock::now();
+  while (now >= head_.next_step() || head_.link().unread()) step_head(now);
+  while (true) {
+    core_.step(Clock::now());
+    bool quiet = true;
+    for (auto& [number, replica] : replicas_.all()) {
+      if (!replica.link->unread() && now < replica.link->next_step()) continue;
+      quiet = false;
+      read_replica(number, replica, Clock::now());
+    }
+    if (quiet) break;
   }
-  for (auto& call : fresh) {
-    core_.begin({call->serial, call->deadline, call->work_class}, now);
-    calls_.emplace(call->serial, std::move(call));
+  if (metrics_ && now >= next_count_) {
+    metrics_->set_replicas(core_.roster(), now);
+    next_count_ = now + kCountEvery;
   }
+}
+
+void ClientLoop::step_head(Time now) {
+  if (auto view = head_.step(now)) apply_view(*view, now);
+  const std::lock_guard lock(view_mutex_);
+  if (head_trouble_ != head_.trouble()) head_trouble_ = head_.trouble();
 }
 
 void ClientLoop::apply_view(const RoutingView& view, Time now) {
   {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(view_mutex_);
     // A head that has just started does not know all nodes yet: while the old view still serves,
     // go on with it until they have registered again.
     if (view_ && view.term != view_->term && view_->serves_all_shards() &&
@@ -153,6 +215,7 @@ void ClientLoop::apply_view(const RoutingView& view, Time now) {
   }
   view_came_.notify_all();
   replicas_.apply(context_, view, core_, now);
+  if (keeper_ == Keeper::kPolls) keeper_bell_.ring();  // it polls the old ones
 }
 
 void ClientLoop::read_replica(Replica number, ReplicaLink& replica, Time now) {
@@ -224,7 +287,7 @@ RoutingPort::Targeting ClientLoop::target(std::uint64_t serial) {
   const auto call = calls_.find(serial);
   if (call == calls_.end()) return {};
   const std::string& pinned = call->second->pinned;
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(view_mutex_);
   if (!view_) return {};
   const GenerationView* wanted =
       pinned.empty() ? view_->live(options_.index) : view_->find(options_.index, pinned);
@@ -275,7 +338,7 @@ bool ClientLoop::send_ping(Replica number, std::uint32_t ping) {
 void ClientLoop::finished(std::uint64_t serial, CallResult result) {
   const auto found = calls_.find(serial);
   if (found == calls_.end()) return;
-  const std::shared_ptr<PoolCall> call = std::move(found->second);
+  PoolCall* const call = found->second;
   calls_.erase(found);
   const Time now = Clock::now();
   if (metrics_) metrics_->call(result.error, now - call->begin);
@@ -283,16 +346,13 @@ void ClientLoop::finished(std::uint64_t serial, CallResult result) {
     options_.trace->span("client", "retrieve", call->begin, now, call->trace,
                          result.error ? std::string_view(result.error->what()) : "");
   }
-  {
-    const std::lock_guard lock(call->mutex);
-    call->error = std::move(result.error);
-    call->answers = std::move(result.answers);
-    call->generation = std::move(result.generation);
-    call->attempts = result.attempts;
-    call->hedges = result.hedges;
-    call->done = true;
-  }
-  call->finished.notify_all();
+  call->error = std::move(result.error);
+  call->answers = std::move(result.answers);
+  call->generation = std::move(result.generation);
+  call->attempts = result.attempts;
+  call->hedges = result.hedges;
+  call->done = true;
+  call->changed.notify_one();
 }
 
 void ClientLoop::attempt_over(const AttemptReport& report) {

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <map>
@@ -15,6 +14,7 @@
 #include "retriever_pool/detail/head_link.hpp"
 #include "retriever_pool/detail/pool_call.hpp"
 #include "retriever_pool/detail/replica_table.hpp"
+#include "retriever_pool/detail/socket_watch.hpp"
 #include "retriever_pool/detail/sockets.hpp"
 #include "retriever_pool/local_documents.hpp"
 #include "retriever_pool/retriever.hpp"
@@ -22,8 +22,11 @@
 
 namespace rookery::retriever_pool::detail {
 
-/// The client's one thread: it owns all sockets, follows the routing view, and does what the
-/// routing core decides. Public members may be called from any thread.
+/// Owns all sockets of a client, follows the routing view, and does what the routing core decides.
+/// The threads that call drive the sockets themselves, one leading while the others wait
+/// (leader/followers: Schmidt et al., POSA 2), so that no answer crosses a thread more than it
+/// must; a thread of the loop's own drives while nobody calls. Public members may be called from
+/// any thread.
 class ClientLoop final : private RoutingPort {
  public:
   /// Throws `zmq::error_t` for a head's endpoint that makes no sense.
@@ -32,7 +35,8 @@ class ClientLoop final : private RoutingPort {
   ClientLoop(const ClientLoop&) = delete;
   ClientLoop& operator=(const ClientLoop&) = delete;
 
-  void submit(std::shared_ptr<PoolCall> call);
+  /// Sends the call's queries and returns when the call is over, at its deadline at the latest.
+  void run(PoolCall& call);
   /// Waits for the first view.
   [[nodiscard]] bool wait_for_view(std::chrono::milliseconds timeout);
   /// Why there is no connection to the head, as `Link::trouble`.
@@ -46,13 +50,17 @@ class ClientLoop final : private RoutingPort {
  private:
   using Time = RoutingCore::Time;
   using Replica = RequestPlan::Replica;
+  enum class Driver { kCaller, kKeeper };
+  using Lock = std::unique_lock<std::mutex>;
 
-  void run();
-  void poll_sockets();
-  void note_head_trouble();
-  [[nodiscard]] std::chrono::milliseconds next_wait() const;
-  void take_new_calls(Time now);
+  void keep();
+  void drive(Lock& lock, Driver driver);
+  void pass_on();
+  void settle();
+  void take_what_came(const SocketWatch& watch);
+  void step_head(Time now);
   void apply_view(const RoutingView& view, Time now);
+  [[nodiscard]] Time next_step() const;
   void read_replica(Replica number, ReplicaLink& replica, Time now);
   void read_message(Replica number, const ReplicaLink& replica,
                     const std::vector<zmq::message_t>& frames, Time now);
@@ -70,22 +78,33 @@ class ClientLoop final : private RoutingPort {
 
   PoolClientOptions options_;
   std::uint64_t client_;  // high half of all request ids
-  Doorbell doorbell_;
-  std::atomic<bool> closing_ = false;
 
-  mutable std::mutex mutex_;  // guards submitted_ and view_ (written by the thread)
+  mutable std::mutex view_mutex_;  // guards the next three; taken inside of mutex_
   std::condition_variable view_came_;
-  std::vector<std::shared_ptr<PoolCall>> submitted_;
   std::optional<RoutingView> view_;
   std::string head_trouble_;
 
+  std::mutex mutex_;  // guards all below, sockets included
   zmq::context_t context_;
   HeadLink head_;
   ReplicaTable replicas_;
   RoutingCore core_;
-  std::map<std::uint64_t, std::shared_ptr<PoolCall>> calls_;  // by serial
+  std::map<std::uint64_t, PoolCall*> calls_;  // by serial; each has a caller in `run`
+  std::uint64_t last_serial_ = 0;
   std::optional<ClientMetrics> metrics_;
   Time next_count_{};
+  bool closing_ = false;
+
+  bool caller_drives_ = false;
+  std::int32_t callers_ = 0;  // threads in `run`
+  std::condition_variable callers_gone_;
+  Doorbell caller_bell_;  // of whichever caller drives
+  Time last_drive_{};     // when the last caller left
+
+  enum class Keeper { kAway, kWaits, kPolls } keeper_ = Keeper::kAway;
+  Time keeper_until_{};  // when it will look at the sockets by itself
+  std::condition_variable keeper_wakes_;
+  Doorbell keeper_bell_;
   std::thread thread_;
 };
 

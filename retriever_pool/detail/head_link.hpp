@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -10,7 +11,8 @@
 namespace rookery::retriever_pool::detail {
 
 /// Asks the head for routing views by long polling, and again whenever the connection comes back.
-/// One thread, which polls the link's sockets and calls `step` after each poll.
+/// One thread at a time, which polls the link's descriptors and calls `step` when they are
+/// readable, when the link is `unread` and at `next_step`.
 class HeadLink {
  public:
   using Time = std::chrono::steady_clock::time_point;
@@ -22,7 +24,7 @@ class HeadLink {
   /// Reads what came and asks again where needed; a view newer than the last one, if any.
   std::optional<RoutingView> step(Time now);
   /// When `step` wants to be called at the latest.
-  [[nodiscard]] Time next_step() const { return next_; }
+  [[nodiscard]] Time next_step() const { return std::min(next_, link_.next_step()); }
 
  private:
   void receive(Time now, std::optional<RoutingView>& news);

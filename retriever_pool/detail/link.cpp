@@ -46,11 +46,17 @@ Link::Link(zmq::context_t& context, const std::string& endpoint, const CurveClie
   monitor_.set(zmq::sockopt::linger, 0);
   monitor_.connect(name);
   socket_.connect(endpoint);
+  descriptors_ = {socket_.get(zmq::sockopt::fd), monitor_.get(zmq::sockopt::fd)};
 }
 
 Link::~Link() { zmq_socket_monitor(socket_.handle(), nullptr, 0); }
 
+std::chrono::steady_clock::time_point Link::next_step() const {
+  return again_.value_or(std::chrono::steady_clock::time_point::max());
+}
+
 bool Link::send(const std::string& header, zmq::message_t& body) {
+  unread_ = true;
   if (!socket_.send(zmq::buffer(header), zmq::send_flags::sndmore | zmq::send_flags::dontwait)) {
     return false;
   }
@@ -65,7 +71,11 @@ bool Link::send(const std::string& header, const std::string& body) {
   return send(header, message);
 }
 
-std::vector<zmq::message_t> Link::receive() { return receive_waiting(socket_, 2); }
+std::vector<zmq::message_t> Link::receive() {
+  auto frames = receive_waiting(socket_, 2);
+  unread_ = !frames.empty();
+  return frames;
+}
 
 std::optional<Link::Change> Link::next_change() {
   while (true) {
@@ -114,6 +124,7 @@ void Link::take_failure(std::uint16_t event, std::uint32_t value) {
 void Link::connect_again() {
   if (!again_ || std::chrono::steady_clock::now() < *again_) return;
   again_.reset();
+  unread_ = true;
   try {
     socket_.disconnect(endpoint_);
   } catch (const zmq::error_t&) {  // it had given up already

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -11,7 +12,8 @@
 namespace rookery::retriever_pool::detail {
 
 /// A client's connection to one server: a DEALER that queues nothing for a server that is not
-/// there, and a monitor that tells at once when the connection comes and goes. One thread.
+/// there, and a monitor that tells at once when the connection comes and goes. One thread at a
+/// time.
 class Link {
  public:
   /// Throws `zmq::error_t` for an endpoint that makes no sense.
@@ -20,9 +22,16 @@ class Link {
   Link(const Link&) = delete;
   Link& operator=(const Link&) = delete;
 
-  /// Both are to be polled for reading.
+  /// Of messages and of changes, both to be polled by `zmq::poll` for reading, or else:
   [[nodiscard]] zmq::socket_t& socket() { return socket_; }
   [[nodiscard]] zmq::socket_t& monitor() { return monitor_; }
+  /// The same two, to be polled for reading: when one becomes readable, `receive` and
+  /// `next_change` are called until they return nothing.
+  [[nodiscard]] std::array<int, 2> descriptors() const { return descriptors_; }
+  /// Whether messages may wait that the descriptors do not tell of: after sending, for example.
+  [[nodiscard]] bool unread() const { return unread_; }
+  /// When `next_change` wants to be called at the latest.
+  [[nodiscard]] std::chrono::steady_clock::time_point next_step() const;
   [[nodiscard]] const std::string& endpoint() const { return endpoint_; }
 
   /// False when the message could not be handed over now: not connected, or too many wait.
@@ -45,6 +54,8 @@ class Link {
   /// ZeroMQ never connects again after a breach of protocol or a refused key: then we do.
   std::optional<std::chrono::steady_clock::time_point> again_;
   zmq::socket_t socket_, monitor_;
+  std::array<int, 2> descriptors_{};
+  bool unread_ = true;
 };
 
 /// Sets the client's side of CURVE; nothing for empty keys.

@@ -3,8 +3,6 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
-#include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,10 +13,9 @@
 
 namespace rookery::retriever_pool::detail {
 
-/// One call of `retrieve` on its way through the client's thread. The first part is written by the
-/// caller before it is handed over, the second by the client's thread under `mutex`.
+/// One call of `retrieve`. The first part is written by the caller before it is handed over, the
+/// second by the loop, under its mutex.
 struct PoolCall {
-  std::uint64_t serial = 0;
   std::chrono::steady_clock::time_point begin, deadline;
   zmq::message_t body;  ///< encoded query, the same for every shard and attempt
   std::uint32_t batch = 0, k = 0;
@@ -28,8 +25,8 @@ struct PoolCall {
   std::uint64_t trace = 0;
   std::uint32_t work_class = 0;  ///< see ShardPace
 
-  std::mutex mutex;
-  std::condition_variable finished;
+  std::uint64_t serial = 0;
+  std::condition_variable changed;  ///< done, or it is this caller's turn to drive
   bool done = false;
   std::optional<RetrievalError> error;
   std::vector<wire::AnswerBody> answers;  ///< by shard

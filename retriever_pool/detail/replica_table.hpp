@@ -20,7 +20,7 @@ struct ReplicaLink {
 };
 
 /// The connections to the replicas of the newest view, by a number that is never used again. One
-/// thread.
+/// thread at a time.
 class ReplicaTable {
  public:
   explicit ReplicaTable(CurveClientKeys keys = {}) : keys_(std::move(keys)) {}
@@ -29,6 +29,7 @@ class ReplicaTable {
   /// Connects to what is new, keeps what stayed, drops what has left, and tells the core.
   void apply(zmq::context_t& context, const RoutingView& view, RoutingCore& core, Time now);
   [[nodiscard]] std::map<Replica, ReplicaLink>& all() { return links_; }
+  [[nodiscard]] const std::map<Replica, ReplicaLink>& all() const { return links_; }
   [[nodiscard]] ReplicaLink* find(Replica number);
 
  private:

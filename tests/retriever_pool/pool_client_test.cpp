@@ -367,14 +367,6 @@ TEST_F(PoolClientTest, GoesOnWithItsViewWhenTheHeadIsGoneAndFollowsTheNextOne) {
   expect_right(ask(*pool));
 }
 
-TEST_F(PoolClientTest, ClosingEndsOpenCalls) {
-  TestColony colony(corpus, 1, 1);
-  auto pool = colony.client();
-  colony.stop(0);
-  EXPECT_EQ(fault(*pool, 50ms), RetrievalFault::kUnavailable);
-  pool.reset();
-}
-
 TEST(RoutingViewTest, ComesBackFromJson) {
   const Corpus corpus(1, 10, 4);
   const TestColony colony(corpus, 2, 2);
