@@ -39,7 +39,7 @@ target_compile_options(rookery_project INTERFACE -Wall -Wextra -Wpedantic -Wshad
 target_link_libraries(rookery_project INTERFACE Threads::Threads)
 if(ROOKERY_SANITIZE)
   target_compile_options(rookery_project INTERFACE -fsanitize=${ROOKERY_SANITIZE} -fno-omit-frame-pointer
-    -fno-sanitize-recover=all -g)
+    -fno-sanitize-recover=all)
   target_link_options(rookery_project INTERFACE -fsanitize=${ROOKERY_SANITIZE})
 endif()
 if(ROOKERY_SANITIZE MATCHES "thread" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
