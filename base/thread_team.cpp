@@ -47,16 +47,16 @@ bool spin_until(const Ready& ready) {
 
 }  // namespace
 
-/// One job is published by a new value of `ticket_`: the job's number in the upper half, the next
-/// unclaimed part in the lower. Parts are claimed by compare-and-swap on the whole, so a thread
-/// that comes late, when its job is over and the next one begun, can claim nothing by mistake, and
+/// One job is published by a new value of `ticket`: the job's number in the upper half, the parts
+/// that nobody has claimed in the lower. Parts are claimed by compare-and-swap on the whole, and of
+/// a job that is over none is left, so a thread that comes late can claim nothing by mistake, and
 /// nobody has to wait for threads that took no part.
 struct ThreadTeam::Impl {
   alignas(64) std::atomic<std::uint64_t> ticket{0};
   alignas(64) std::atomic<std::uint32_t> job{0};  // what sleeping threads wait on
   alignas(64) std::atomic<int> unfinished{0};     // parts of this job; the caller waits on it
-  // Written while no part is unfinished. Relaxed: a successful claim proves that they were of its
-  // job, since they change only after all parts of that job have ended.
+  // Written while no part is unfinished, read by who has claimed one: so they are of its job. What
+  // is read before the claim may be the next job's already.
   std::atomic<const std::function<void(int)>*> part{nullptr};
   std::atomic<int> parts{0};
   std::atomic<bool> failed{false};
@@ -68,15 +68,15 @@ struct ThreadTeam::Impl {
   void work_on(std::uint32_t number) {
     auto seen = ticket.load(std::memory_order_acquire);
     while (static_cast<std::uint32_t>(seen >> 32) == number) {
-      const auto* function = part.load(std::memory_order_relaxed);
-      const auto next = static_cast<int>(seen & 0xFFFFFFFF);
-      if (next >= parts.load(std::memory_order_relaxed)) return;
-      if (!ticket.compare_exchange_weak(seen, seen + 1, std::memory_order_acq_rel,
+      const auto unclaimed = static_cast<int>(seen & 0xFFFFFFFF);
+      if (unclaimed == 0) return;
+      if (!ticket.compare_exchange_weak(seen, seen - 1, std::memory_order_acq_rel,
                                         std::memory_order_acquire)) {
         continue;
       }
+      const auto* function = part.load(std::memory_order_relaxed);
       try {
-        (*function)(next);
+        (*function)(parts.load(std::memory_order_relaxed) - unclaimed);
       } catch (...) {
         if (!failed.exchange(true)) failure = std::current_exception();
       }
@@ -149,7 +149,8 @@ void ThreadTeam::run(int parts, const std::function<void(int)>& part) {
   team.failed.store(false, std::memory_order_relaxed);
   team.unfinished.store(parts, std::memory_order_relaxed);
   const std::uint32_t number = team.job.load(std::memory_order_relaxed) + 1;
-  team.ticket.store(std::uint64_t{number} << 32, std::memory_order_release);
+  team.ticket.store(std::uint64_t{number} << 32 | static_cast<std::uint64_t>(parts),
+                    std::memory_order_release);
   team.announce(number);
   team.work_on(number);
   const auto done = [&] { return team.unfinished.load(std::memory_order_acquire) == 0; };
