@@ -28,13 +28,18 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// How its shard is searched, as flags of `rookery node`.
+/// How its shard is served and searched, as flags of `rookery node`.
 std::vector<std::string> search_flags(const NodeSpec& spec) {
   std::vector<std::string> flags;
   const auto add = [&](const char* flag, const std::string& value) {
     flags.emplace_back(flag);
     flags.push_back(value);
   };
+  std::string shares;
+  for (const std::int32_t thousandths : spec.priority_shares) {
+    shares += (shares.empty() ? "" : ",") + std::to_string(thousandths / 1000.0);
+  }
+  add("--priority-shares", shares);
   if (!spec.kind.empty()) add("--kind", spec.kind);
   if (spec.ef_search > 0) add("--ef-search", std::to_string(spec.ef_search));
   if (spec.nprobe > 0) add("--nprobe", std::to_string(spec.nprobe));

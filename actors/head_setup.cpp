@@ -1,6 +1,7 @@
 #include "actors/head_setup.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <set>
 #include <span>
@@ -197,6 +198,9 @@ NodeSpec node_pattern(const PoolOptions& pool) {
   node.queue_bytes_max = pool.queue_bytes_max;
   node.batch_queries_max = pool.batch_queries_max;
   node.batch_window_us = pool.batch_window_us;
+  std::transform(pool.priority_shares.begin(), pool.priority_shares.end(),
+                 node.priority_shares.begin(),
+                 [](double share) { return static_cast<std::int32_t>(std::lround(share * 1000)); });
   return node;
 }
 

@@ -2,18 +2,20 @@
 
 #include <caf/all.hpp>
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
 
 #include "actors/admin_desk.hpp"
+#include "retriever_pool/retriever.hpp"
 
 namespace rookery::actors {
 
 /// Version of the messages below. The ids of the type block are on the wire: append, never insert,
 /// and raise this number when a struct changes; a peer with another number is refused.
-inline constexpr std::uint32_t kWireVersion = 3;
+inline constexpr std::uint32_t kWireVersion = 4;
 
 /// Why the control plane refuses.
 enum class Errc : std::uint8_t {
@@ -97,6 +99,8 @@ struct NodeSpec {
   std::int32_t ef_search = 0, nprobe = 0, candidates = 0;  ///< where a query says 0
   std::string filter_file;  ///< holds for every query; empty: none. Its name changes with its text
   std::int32_t batch_window_us = 1000;  ///< waiting for more queries to merge; 0: none
+  /// Thousandths of the queue that each priority may fill.
+  std::array<std::int32_t, retriever_pool::kPriorities> priority_shares = {1000, 750, 500};
   friend bool operator==(const NodeSpec&, const NodeSpec&) = default;
 };
 
@@ -170,7 +174,7 @@ bool inspect(Inspector& f, NodeSpec& x) {
       f.field("batch_queries_max", x.batch_queries_max), f.field("kind", x.kind),
       f.field("ef_search", x.ef_search), f.field("nprobe", x.nprobe),
       f.field("candidates", x.candidates), f.field("filter_file", x.filter_file),
-      f.field("batch_window_us", x.batch_window_us));
+      f.field("batch_window_us", x.batch_window_us), f.field("priority_shares", x.priority_shares));
 }
 template <class Inspector>
 bool inspect(Inspector& f, Assignment& x) {

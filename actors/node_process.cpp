@@ -125,6 +125,7 @@ void run_node(const NodeOptions& options, const base::StopSignal& stop) {
   host_setup.server.queue_bytes_max = options.queue_bytes_max;
   host_setup.server.batch_queries_max = options.batch_queries_max;
   host_setup.server.batch_window = std::chrono::microseconds(options.batch_window_us);
+  host_setup.server.priority_shares = options.priority_shares;
   if (!options.kind.empty()) {
     host_setup.server.kind = index_tools::index_kind_from_name(options.kind);
     retriever_pool::resolve_default_kind(retriever_pool::describe_index(manifest).kinds,

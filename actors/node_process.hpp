@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -27,6 +28,8 @@ struct NodeOptions {
   std::int64_t queue_bytes_max = 64 << 20;
   std::int32_t batch_queries_max = 128;
   std::int32_t batch_window_us = 1000;  ///< waiting for more queries to merge; 0: none
+  /// Share of the queue that each priority may fill, (0, 1], by `Priority`.
+  std::array<double, retriever_pool::kPriorities> priority_shares = {1.0, 0.75, 0.5};
   std::string kind;  ///< of queries that name none; empty: exact where there are vectors, else bm25
   retriever_pool::SearchTuning tuning = {};  ///< where a query says 0
   std::filesystem::path filter_file;         ///< JSON lists that hold for every query; empty: none

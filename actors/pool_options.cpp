@@ -31,6 +31,15 @@ AutoscaleOptions read_autoscale(base::OptionReader reader) {
   return options;
 }
 
+std::array<double, retriever_pool::kPriorities> read_priority_shares(
+    base::OptionReader reader, std::array<double, retriever_pool::kPriorities> shares) {
+  reader.read("verification", shares[0], 0.001, 1);
+  reader.read("training", shares[1], 0.001, 1);
+  reader.read("prefetch", shares[2], 0.001, 1);
+  reader.finish();
+  return shares;
+}
+
 }  // namespace
 
 bool is_loopback(const std::string& address) {
@@ -55,6 +64,8 @@ PoolOptions PoolOptions::from_options(base::OptionReader reader) {
               std::int64_t{1} << 40);
   reader.read("batch_queries_max", options.batch_queries_max, 1, 4096);
   reader.read("batch_window_us", options.batch_window_us, 0, 1'000'000);
+  options.priority_shares =
+      read_priority_shares(reader.section("priority_shares"), options.priority_shares);
   options.autoscale = read_autoscale(reader.section("autoscale"));
   options.client = retriever_pool::ClientSettings::from_options(reader.section("client"));
   if (!parse_ipv4(options.listen)) {

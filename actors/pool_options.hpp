@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -10,6 +11,7 @@
 #include "base/option_reader.hpp"
 #include "retriever_pool/client_settings.hpp"
 #include "retriever_pool/index_options.hpp"
+#include "retriever_pool/retriever.hpp"
 
 namespace rookery::actors {
 
@@ -34,6 +36,8 @@ struct PoolOptions {
   std::int32_t batch_queries_max = 128;     ///< queries merged into one scan
   /// A scan waits for more queries at most so long, and less where it would not pay; 0: not at all.
   std::int32_t batch_window_us = 1000;
+  /// Share of a node's queue that verification, training and prefetch may fill, [0.001, 1] each.
+  std::array<double, retriever_pool::kPriorities> priority_shares = {1.0, 0.75, 0.5};
   AutoscaleOptions autoscale = {};             ///< of every index; off
   retriever_pool::ClientSettings client = {};  ///< of the workers that the file describes
   /// Refuses `listen` beyond 127.0.0.0/8 unless there are `keys` or `insecure` is set.

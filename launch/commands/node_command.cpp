@@ -64,6 +64,12 @@ void add_node_command(CLI::App& app) {
                    "microseconds that a scan waits for more queries at most; 0: not at all")
       ->check(CLI::Range(0, 1'000'000))
       ->capture_default_str();
+  command
+      ->add_option("--priority-shares", options->priority_shares,
+                   "share of the queue that verification, training and prefetch may fill")
+      ->delimiter(',')
+      ->check(CLI::Range(0.001, 1.0))
+      ->capture_default_str();
   command->add_option(
       "--kind", options->kind,
       "index for queries that name none: exact, int8, hnsw, ivfpq or bm25 (default: "

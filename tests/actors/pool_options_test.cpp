@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "actors/head_setup.hpp"
+#include "actors/messages.hpp"
 #include "base/error.hpp"
 
 namespace rookery::actors {
@@ -36,7 +38,8 @@ TEST(PoolOptionsTest, ReadsEveryKey) {
   const auto options = read<PoolOptions>(
       "{shards: 2, replicas: 3, listen: 127.0.0.2, insecure: true, control_port: 1, routing_port: "
       "2, http_port: 3, deadline_ms: 50, threads: 4, queue_requests_max: 5, queue_bytes_max: "
-      "65536, batch_queries_max: 6, batch_window_us: 7, autoscale: {replicas_min: 2, replicas_max: "
+      "65536, batch_queries_max: 6, batch_window_us: 7, priority_shares: {verification: 0.9, "
+      "training: 0.8, prefetch: 0.25}, autoscale: {replicas_min: 2, replicas_max: "
       "4, "
       "queue_wait_ms: 9, up_after_ms: 10, down_after_ms: 11}, client: {local_documents: false, "
       "cache_bytes: 12}}");
@@ -51,6 +54,8 @@ TEST(PoolOptionsTest, ReadsEveryKey) {
   EXPECT_EQ(options.queue_bytes_max, 65536);
   EXPECT_EQ(options.batch_queries_max, 6);
   EXPECT_EQ(options.batch_window_us, 7);
+  EXPECT_THAT(options.priority_shares, ::testing::ElementsAre(0.9, 0.8, 0.25));
+  EXPECT_THAT(node_pattern(options).priority_shares, ::testing::ElementsAre(900, 800, 250));
   EXPECT_EQ(options.autoscale.replicas_min, 2);
   EXPECT_EQ(options.autoscale.replicas_max, 4);
   EXPECT_EQ(options.autoscale.queue_wait, std::chrono::milliseconds(9));
@@ -72,6 +77,8 @@ TEST(PoolOptionsTest, ComplaintsNameLineKeyAndWhatWasExpected) {
             "wiki.yaml:2: replicas: expected an integer in [1, 64], got 'two'");
   EXPECT_THAT(complaint<PoolOptions>("shards: 0"), ::testing::HasSubstr("[1, 1024]"));
   EXPECT_THAT(complaint<PoolOptions>("http_port: 70000"), ::testing::HasSubstr("[0, 65535]"));
+  EXPECT_THAT(complaint<PoolOptions>("priority_shares: {training: 0}"),
+              ::testing::HasSubstr("training: expected a number in [0.001, 1], got '0'"));
   EXPECT_THAT(complaint<PoolOptions>("replica: 2"), ::testing::HasSubstr("replica"));
 }
 
