@@ -38,6 +38,11 @@ FoundDocuments ask_pool(retriever_pool::Retriever& pool, std::span<const float> 
                                      .deadline = std::chrono::seconds(10),
                                      .priority = retriever_pool::Priority::kTraining});
   FoundDocuments found;
+  const std::size_t documents = answer.rows.size() * static_cast<std::size_t>(k);
+  found.ids.reserve(documents);
+  if (!answer.rows.empty() && !answer.rows[0].empty()) {
+    found.vectors.reserve(documents * answer.rows[0][0].vector.size());
+  }
   for (const auto& row : answer.rows) {
     for (const auto& document : row) {
       found.ids.push_back(document.id);

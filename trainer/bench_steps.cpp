@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "base/heap.hpp"
 #include "index_tools/npy_file.hpp"
 
 namespace rookery::trainer {
@@ -40,6 +41,7 @@ std::vector<std::int64_t> bench_rows(const BenchTrainer& trainer, std::int64_t s
 int serve_bench_steps(
     const BenchTrainer& trainer,
     const std::function<FoundDocuments(std::span<const float> queries, std::int32_t k)>& retrieve) {
+  base::keep_freed_memory();  // as a rank does
   const index_tools::NpyFile file(trainer.queries);
   const auto width = static_cast<std::size_t>(file.columns());
   std::vector<float> queries(static_cast<std::size_t>(trainer.batch) * width);

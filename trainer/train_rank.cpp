@@ -1,6 +1,5 @@
 #include "trainer/train_rank.hpp"
 
-#include <malloc.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -11,6 +10,7 @@
 
 #include "base/atomic_file.hpp"
 #include "base/error.hpp"
+#include "base/heap.hpp"
 #include "base/option_reader.hpp"
 #include "base/progress.hpp"
 #include "base/stop_signal.hpp"
@@ -68,18 +68,11 @@ QuietWarnings& quiet_warnings() {
   return handler;
 }
 
-/// Activations of 1 to 30 MB come and go at every step; by default each is a mapping of its own,
-/// and its page faults took more than a third of the processor time of a step.
-void keep_freed_memory() {
-  ::mallopt(M_MMAP_THRESHOLD, 32 << 20);
-  ::mallopt(M_TRIM_THRESHOLD, 1 << 30);
-}
-
 }  // namespace
 
 int run_rank(const RankRunOptions& run) {
   const base::StopSignal stop;
-  keep_freed_memory();
+  base::keep_freed_memory();  // activations of 1 to 30 MB come and go in every step
   const TrainOptions options = read_options(run);
   at::set_num_threads(options.threads);
   at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
