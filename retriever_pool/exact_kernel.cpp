@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <limits>
+#include <numeric>
 #include <stdexcept>
 
 #include "base/cpu_features.hpp"
@@ -125,10 +126,16 @@ std::int64_t first_unsound_row(std::span<const float> vectors, std::int32_t dime
   const auto rows = static_cast<std::int64_t>(vectors.size()) / std::max(dimension, 1);
   for (std::int64_t row = 0; row < rows; ++row) {
     const float* v = vectors.data() + row * dimension;
-    double squares = 0;
-    for (std::int32_t i = 0; i < dimension; ++i) {
-      squares += static_cast<double>(v[i]) * static_cast<double>(v[i]);
+    constexpr std::int32_t kSums = 8;  // one alone would wait for itself at every step
+    double sums[kSums] = {};
+    std::int32_t i = 0;
+    for (; i + kSums <= dimension; i += kSums) {
+      for (std::int32_t s = 0; s < kSums; ++s) {
+        sums[s] += static_cast<double>(v[i + s]) * static_cast<double>(v[i + s]);
+      }
     }
+    for (; i < dimension; ++i) sums[0] += static_cast<double>(v[i]) * static_cast<double>(v[i]);
+    const double squares = std::accumulate(std::begin(sums), std::end(sums), 0.0);
     if (!(squares <= kVectorNormMax * kVectorNormMax)) return row;  // NaN compares false
   }
   return -1;

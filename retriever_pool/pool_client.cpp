@@ -61,17 +61,18 @@ class PoolClient final : public Retriever {
                                      " is not served; hold a lease to have it kept");
     }
     check_request(request, index);
-    std::string body = wire::encode_query(request, index.dimension);
-    const bool live = request.generation.empty();
-    if (live) {
-      if (auto cached = cache_.find(index.generation, body)) {
+    const bool cacheable = cache_.enabled() && request.generation.empty();
+    std::string cache_key;
+    if (cacheable) {
+      cache_key = wire::encode_query(request, index.dimension);
+      if (auto cached = cache_.find(index.generation, cache_key)) {
         cached->total_time = std::chrono::duration_cast<microseconds>(Clock::now() - begin);
         return std::move(*cached);
       }
     }
-    RetrievalAnswer answer = with_documents(request, index, body, begin + request.deadline);
+    RetrievalAnswer answer = with_documents(request, index, begin + request.deadline);
     answer.total_time = std::chrono::duration_cast<microseconds>(Clock::now() - begin);
-    if (live) cache_.put(std::move(body), answer);
+    if (cacheable) cache_.put(std::move(cache_key), answer);
     return answer;
   }
 
@@ -98,14 +99,13 @@ class PoolClient final : public Retriever {
  private:
   // Passages and vectors from the snapshot on this host where it is open, else from the nodes.
   RetrievalAnswer with_documents(const RetrievalRequest& request, const IndexDescription& index,
-                                 const std::string& body, Clock::time_point deadline) {
+                                 Clock::time_point deadline) {
     const bool wanted = request.want_passages || request.want_vectors;
     if (wanted && local_) {
       if (const auto snapshot = local_->find(loop_.local_source(index.generation))) {
         RetrievalRequest bare = request;
         bare.want_passages = bare.want_vectors = bare.float16_vectors = false;
-        RetrievalAnswer answer =
-            ask(bare, index, wire::encode_query(bare, index.dimension), deadline);
+        RetrievalAnswer answer = ask(bare, index, deadline);
         // A swap may have come in between: then the ids are another generation's.
         if (answer.generation == index.generation &&
             snapshot->fill(
@@ -114,16 +114,17 @@ class PoolClient final : public Retriever {
         }
       }
     }
-    return ask(request, index, body, deadline);
+    return ask(request, index, deadline);
   }
 
   RetrievalAnswer ask(const RetrievalRequest& request, const IndexDescription& index,
-                      const std::string& body, Clock::time_point deadline) {
+                      Clock::time_point deadline) {
     const bool look_up = !request.ids.empty();
     const std::int32_t k = look_up ? 1 : request.k;
     detail::PoolCall call;
     call.begin = Clock::now();
     call.deadline = deadline;
+    const std::string body = wire::encode_query(request, index.dimension);
     call.body.rebuild(body.data(), body.size());
     call.batch = static_cast<std::uint32_t>(batch_of(request, index.dimension));
     call.k = static_cast<std::uint32_t>(k);

@@ -6,9 +6,9 @@
 
 namespace rookery::retriever_pool {
 
-void QuerySample::Ring::add(std::string query) {
-  const auto [place, fresh] = known.insert(std::move(query));
-  if (!fresh) return;
+void QuerySample::Ring::add(std::string_view query) {
+  if (known.contains(query)) return;
+  const auto place = known.emplace(query).first;
   order.push_back(&*place);
   bytes += std::ssize(*place);
   while (std::ssize(order) > kQueriesMax || bytes > kBytesMax) {
@@ -23,7 +23,7 @@ void QuerySample::add(const wire::QueryBody& query) {
   const std::size_t width = query.dimension * sizeof(float);
   const auto* bytes = reinterpret_cast<const char*>(query.queries.data());
   for (std::size_t at = 0; width > 0 && at < query.queries.size() * sizeof(float); at += width) {
-    vectors_.add(std::string(bytes + at, width));
+    vectors_.add({bytes + at, width});
   }
   for (const std::string& text : query.texts) texts_.add(text);
 }

@@ -2,10 +2,13 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <unordered_set>
 
+#include "retriever_pool/detail/few_bytes_hash.hpp"
 #include "retriever_pool/wire_bodies.hpp"
 
 namespace rookery::retriever_pool {
@@ -26,10 +29,10 @@ class QuerySample {
  private:
   /// A query is its bytes; the set owns them, the order points into it.
   struct Ring {
-    std::unordered_set<std::string> known;
+    std::unordered_set<std::string, detail::FewBytesHash, std::equal_to<>> known;
     std::deque<const std::string*> order;
     std::int64_t bytes = 0;
-    void add(std::string query);
+    void add(std::string_view query);
   };
   mutable std::mutex mutex_;
   Ring vectors_, texts_;

@@ -1,12 +1,12 @@
 #include "retriever_pool/shard_service.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <numeric>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
 
+#include "retriever_pool/detail/few_bytes_hash.hpp"
 #include "retriever_pool/detail/sockets.hpp"
 #include "retriever_pool/documents.hpp"
 #include "retriever_pool/request_checks.hpp"
@@ -57,23 +57,7 @@ class DistinctQueries {
   [[nodiscard]] std::size_t count() const { return numbers_.size(); }
 
  private:
-  /// Vectors are long and seldom equal: a few of their bytes tell them apart, all are compared only
-  /// where these agree.
-  struct FewBytes {
-    std::size_t operator()(std::string_view bytes) const {
-      if (bytes.size() < 2 * kWord) return std::hash<std::string_view>{}(bytes);
-      std::size_t hash = bytes.size();
-      for (const std::size_t at : {std::size_t{0}, bytes.size() / 2, bytes.size() - kWord}) {
-        std::uint64_t word = 0;
-        std::memcpy(&word, bytes.data() + at, kWord);
-        hash = (hash ^ word) * 0x9E3779B97F4A7C15U;
-        hash ^= hash >> 32U;
-      }
-      return hash;
-    }
-    static constexpr std::size_t kWord = 8;
-  };
-  std::unordered_map<std::string_view, std::size_t, FewBytes> numbers_;
+  std::unordered_map<std::string_view, std::size_t, detail::FewBytesHash> numbers_;
 };
 
 }  // namespace

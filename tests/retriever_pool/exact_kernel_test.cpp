@@ -202,6 +202,15 @@ TEST(UnsoundRowTest, NamesTheFirstRowWithNaNInfinityOrTooGreatALength) {
   EXPECT_EQ(first_unsound_row(vectors, 4), 0);
 }
 
+TEST(UnsoundRowTest, SeesEveryElementOfARow) {
+  constexpr std::size_t kWidth = 19;
+  for (std::size_t at = 0; at < 2 * kWidth; ++at) {
+    std::vector<float> vectors(2 * kWidth, 1.0F);
+    vectors[at] = std::numeric_limits<float>::quiet_NaN();
+    EXPECT_EQ(first_unsound_row(vectors, kWidth), static_cast<std::int64_t>(at / kWidth)) << at;
+  }
+}
+
 TEST(ExactIndexTest, HalfVectorsAreScoredByTheLawOnTheirValues) {
   for (const std::int32_t dimension : {5, 24, 40}) {
     Corpus corpus(17, 2000, dimension);
