@@ -97,7 +97,7 @@ void ColonyPlan::drop_node(const Slot& slot, TimePoint now) {
   wanted_.nodes.erase(place);
   wanted_.placement.erase(slot);
   wanted_.avoid.erase(slot);
-  std::erase_if(stopped_, [&](const auto& entry) { return entry.second == slot; });
+  std::erase_if(stopped_, [&](const auto& entry) { return entry.second.slot == slot; });
   changed_ = true;
 }
 

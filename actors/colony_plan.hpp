@@ -22,6 +22,8 @@ struct SupervisorOptions {
   std::chrono::milliseconds settle{3'000};
   /// A name is given again so long after its process had to go: it may still be on its way out.
   std::chrono::milliseconds name_rest{60'000};
+  /// An operation that makes no progress for so long has failed; others may go on then.
+  std::chrono::milliseconds patience{600'000};
 };
 
 /// Which processes shall run where, over several indexes and generations, and how the colony gets
@@ -85,6 +87,15 @@ class ColonyPlan {
     AgentInfo info;
     TimePoint lost_since;
   };
+  /// A process that was stopped on purpose and is not back yet.
+  struct Stop {
+    Slot slot;
+    TimePoint since;
+  };
+  struct Progress {
+    std::int32_t step = 0;
+    TimePoint since;
+  };
   /// Why a process must be stopped.
   enum class Reason { kNone, kRestart, kLeave };
 
@@ -102,10 +113,12 @@ class ColonyPlan {
   [[nodiscard]] bool settled(const Slot& slot, const NodeStates& states) const;
   [[nodiscard]] bool may_stop(const Slot& slot, const NodeStates& states) const;
   [[nodiscard]] bool pending_in_shard(const Slot& slot) const;
+  bool give_up_late(const NodeStates& states, TimePoint now);
+  void leave_rest(const Operation& operation);
   bool drop_excess(const NodeStates& states, TimePoint now);
   bool step_index(const WantedIndex& index, const NodeStates& states, TimePoint now);
   bool stop_one(const Slot& slot, const NodeStates& states, TimePoint now);
-  bool spread(const WantedIndex& index, const NodeStates& states);
+  bool spread(const WantedIndex& index, const NodeStates& states, TimePoint now);
   bool update_operations(const NodeStates& states);
   void update_scale(Operation& operation, const NodeStates& states) const;
   void update_restart(Operation& operation, const NodeStates& states);
@@ -128,7 +141,8 @@ class ColonyPlan {
   TimePoint start_;
   std::map<std::string, Agent> agents_;
   std::map<std::int32_t, TimePoint> resting_;  ///< numbers of nodes that had to go, since when
-  std::map<std::string, Slot> stopped_;        ///< by index: stopped on purpose, not yet back
+  std::map<std::string, Stop> stopped_;        ///< by index
+  std::map<std::int64_t, Progress> progress_;  ///< of running operations, by id
   bool changed_ = true;
 };
 

@@ -1,5 +1,6 @@
 // How a plan gets from what runs to what is wanted.
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -56,7 +57,7 @@ bool ColonyPlan::may_stop(const Slot& slot, const NodeStates& states) const {
 
 bool ColonyPlan::pending_in_shard(const Slot& slot) const {
   const bool stopped = std::any_of(stopped_.begin(), stopped_.end(), [&](const auto& entry) {
-    return same_shard(entry.second, slot);
+    return same_shard(entry.second.slot, slot);
   });
   return stopped || std::any_of(wanted_.nodes.begin(), wanted_.nodes.end(), [&](const auto& entry) {
            return is_base(entry.first) && same_shard(entry.first, slot) &&
@@ -69,11 +70,62 @@ bool ColonyPlan::advance(const NodeStates& states, TimePoint now) {
       std::all_of(wanted_.nodes.begin(), wanted_.nodes.end(),
                   [&](const auto& entry) { return settled(entry.first, states); });
   if (!all_back && now - start_ < options_.settle) return false;
-  bool changed = drop_excess(states, now);
+  bool changed = give_up_late(states, now);
+  changed = drop_excess(states, now) || changed;
   for (const auto& index : wanted_.indexes) changed = step_index(index, states, now) || changed;
   changed = update_operations(states) || changed;
   changed_ = changed_ || changed;
   return changed;
+}
+
+/// Ends what waits in vain, so that it does not keep its index to itself for ever.
+bool ColonyPlan::give_up_late(const NodeStates& states, TimePoint now) {
+  bool changed = false;
+  std::map<std::int64_t, Progress> progress;
+  for (auto& operation : wanted_.operations) {
+    const auto& action = operation.action;
+    const bool ours = action == "scale" || action == "restart" || action == "drain";
+    if (!ours || operation.state != "running") continue;
+    const auto known = progress_.find(operation.id);
+    auto& last = progress[operation.id];
+    last = known == progress_.end() || known->second.step != operation.step
+               ? Progress{operation.step, now}
+               : known->second;
+    if (now - last.since < options_.patience) continue;
+    std::string waits;
+    for (const auto& [slot, node] : wanted_.nodes) {
+      const bool concerned = operation.index.empty() || slot.index == operation.index;
+      if (concerned && waits.empty() && !settled(slot, states)) {
+        waits = ": " + node.name() + " is not ready";
+      }
+    }
+    operation.state = "failed";
+    operation.text += "; no progress within " +
+                      std::to_string(options_.patience / std::chrono::seconds(1)) + " s" + waits +
+                      "; the rest was left as it is";
+    leave_rest(operation);
+    changed = true;
+  }
+  progress_ = std::move(progress);
+  const auto late = std::erase_if(
+      stopped_, [&](const auto& entry) { return now - entry.second.since >= options_.patience; });
+  return changed || late > 0;
+}
+
+/// After a failure: nothing more is stopped for this operation. What is wanted stays wanted.
+void ColonyPlan::leave_rest(const Operation& operation) {
+  if (operation.action == "restart") {
+    for (auto& [slot, node] : wanted_.nodes) {
+      if (slot.index == operation.index) node.run_wanted = node.run;
+    }
+  }
+  if (operation.action == "drain") {
+    std::erase(wanted_.drained_agents, operation.agent);
+    if (const auto slot = slot_named(operation.node)) wanted_.avoid.erase(*slot);
+  }
+  std::erase_if(stopped_, [&](const auto& entry) {
+    return operation.index.empty() || entry.first == operation.index;
+  });
 }
 
 bool ColonyPlan::drop_excess(const NodeStates& states, TimePoint now) {
@@ -95,7 +147,7 @@ bool ColonyPlan::drop_excess(const NodeStates& states, TimePoint now) {
 bool ColonyPlan::step_index(const WantedIndex& index, const NodeStates& states, TimePoint now) {
   bool changed = false;
   if (const auto place = stopped_.find(index.name); place != stopped_.end()) {
-    if (!settled(place->second, states)) return false;
+    if (!settled(place->second.slot, states)) return false;
     stopped_.erase(place);
     changed = true;
   }
@@ -103,7 +155,7 @@ bool ColonyPlan::step_index(const WantedIndex& index, const NodeStates& states, 
     if (slot.index != index.name || reason_to_stop(slot) == Reason::kNone) continue;
     return stop_one(Slot(slot), states, now) || changed;
   }
-  return spread(index, states) || changed;
+  return spread(index, states, now) || changed;
 }
 
 bool ColonyPlan::stop_one(const Slot& slot, const NodeStates& states, TimePoint now) {
@@ -131,11 +183,11 @@ bool ColonyPlan::stop_one(const Slot& slot, const NodeStates& states, TimePoint 
   } else {
     wanted_.placement.erase(slot);  // empty until it may come back
   }
-  stopped_[slot.index] = slot;
+  stopped_[slot.index] = {slot, now};
   return true;
 }
 
-bool ColonyPlan::spread(const WantedIndex& index, const NodeStates& states) {
+bool ColonyPlan::spread(const WantedIndex& index, const NodeStates& states, TimePoint now) {
   if (busy(index.name)) return false;
   // Only in peace: what is not ready has other troubles.
   for (const auto& [slot, node] : wanted_.nodes) {
@@ -146,7 +198,7 @@ bool ColonyPlan::spread(const WantedIndex& index, const NodeStates& states) {
   auto& node = wanted_.nodes.at(move->first);
   wanted_.placement[move->first] = move->second;
   node.run = node.run_wanted = node.run + 1;
-  stopped_[index.name] = move->first;
+  stopped_[index.name] = {move->first, now};
   return true;
 }
 
@@ -214,7 +266,7 @@ void ColonyPlan::update_restart(Operation& operation, const NodeStates& states) 
     const bool named = operation.node.empty() || operation.node == node.name();
     if (!named || !is_base(slot)) continue;
     const auto stopped = stopped_.find(slot.index);
-    const bool away = stopped != stopped_.end() && stopped->second == slot;
+    const bool away = stopped != stopped_.end() && stopped->second.slot == slot;
     if (node.run < node.run_wanted || away) {
       ++left;
       if (next.empty() || away) next = node.name();
@@ -228,10 +280,7 @@ void ColonyPlan::update_restart(Operation& operation, const NodeStates& states) 
   } else if (const auto failure = failure_of(operation.index, states)) {
     operation.state = "failed";
     operation.text = *failure + "; the rest was left as it is";
-    for (auto& [slot, node] : wanted_.nodes) {
-      if (slot.index == operation.index) node.run_wanted = node.run;
-    }
-    stopped_.erase(operation.index);
+    leave_rest(operation);
   }
 }
 
@@ -242,19 +291,21 @@ void ColonyPlan::update_drain(Operation& operation, const NodeStates& states) {
   }
   const auto moving = static_cast<std::int32_t>(
       std::count_if(stopped_.begin(), stopped_.end(),
-                    [&](const auto& entry) { return !settled(entry.second, states); }));
+                    [&](const auto& entry) { return !settled(entry.second.slot, states); }));
   operation.step = std::max(0, operation.of - left - moving);
   operation.text = count_of(operation.step, operation.of, "nodes have left");
   if (left == 0 && moving == 0) {
     operation.state = "done";
     return;
   }
-  for (const auto& [index, slot] : stopped_) {
-    if (const auto state = state_of(slot, states); state.crash_loop && !state.ready) {
+  for (const auto& [index, stop] : stopped_) {
+    if (const auto state = state_of(stop.slot, states); state.crash_loop && !state.ready) {
       operation.state = "failed";
-      operation.text = wanted_.nodes.at(slot).name() + " does not come up: " + state.reason;
+      operation.text = wanted_.nodes.at(stop.slot).name() + " does not come up: " + state.reason +
+                       "; what had not left stays where it is";
     }
   }
+  if (operation.state == "failed") leave_rest(operation);
 }
 
 }  // namespace rookery::actors

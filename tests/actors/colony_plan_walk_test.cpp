@@ -94,6 +94,7 @@ class World {
       auto& state = list[key.first];
       if (state.ready && state.run > process.run) continue;
       state = {process.ready, process.ready, process.run};
+      state.crash_loop = crashing && barren.contains(key.second);
     }
     return list;
   }
@@ -108,6 +109,8 @@ class World {
   [[nodiscard]] std::size_t process_count() const { return processes_.size(); }
 
   TimePoint now{};
+  std::set<std::string> barren;  ///< agents whose processes never come up,
+  bool crashing = false;         ///< and end again and again
   int starts = 0;
   int stopped_at_once = 0;  ///< the most ready processes of one index that one tick stopped
 
@@ -150,7 +153,9 @@ class World {
       for (const auto& [slot, run] : wanted) {
         const auto [place, fresh] = processes_.try_emplace({slot, agent});
         if (!fresh) continue;
-        place->second = {run, false, now + std::chrono::milliseconds(roll(100, 3'000))};
+        const auto takes = barren.contains(agent) ? std::chrono::hours(1'000)
+                                                  : std::chrono::milliseconds(roll(100, 3'000));
+        place->second = {run, false, now + takes};
         ++starts;
       }
     }
@@ -245,6 +250,57 @@ TEST(ColonyPlanStepsTest, ALoneReplicaIsRestartedBehindASurplusOne) {
   ASSERT_TRUE(world.rest());  // the world checks that no shard was left alone
   EXPECT_EQ(world.starts - before, 4) << "a surplus and a fresh one for each shard";
   EXPECT_EQ(world.process_count(), 2u);
+}
+
+TEST(ColonyPlanStepsTest, ADrainWhoseNodesNeverComeUpEndsWithTheReasonAndOthersGoOn) {
+  World world(8, one_index(2, 2));
+  world.join("a", "A");
+  world.join("b", "B");
+  ASSERT_TRUE(world.rest());
+  world.barren = {"c"};
+  world.join("c", "C");
+  auto drain = request("drain");
+  drain.agent = "a";
+  ASSERT_EQ(world.plan.order(drain).status, 202);
+  world.ticks(2'900);  // 580 s
+  EXPECT_EQ(world.plan.wanted().operations.back().state, "running");
+  EXPECT_EQ(world.plan.order(scale_to(3)).status, 409);
+  world.ticks(300);
+  const auto ended = world.plan.wanted().operations.back();
+  EXPECT_EQ(ended.state, "failed");
+  EXPECT_NE(ended.text.find("no progress within 600 s: node-"), std::string::npos) << ended.text;
+  EXPECT_TRUE(world.plan.wanted().drained_agents.empty()) << "what has not left stays";
+  // The way out: whatever hangs there leaves the agent again.
+  auto back = request("drain");
+  back.agent = "c";
+  EXPECT_EQ(world.plan.order(back).status, 202);
+  EXPECT_TRUE(world.rest());
+  EXPECT_EQ(world.plan.wanted().operations.back().state, "done");
+}
+
+TEST(ColonyPlanStepsTest, ADrainWhoseNodesCrashIsTakenBackAndTheIndexIsFree) {
+  World world(9, one_index(2, 2));
+  world.join("a", "A");
+  world.join("b", "B");
+  ASSERT_TRUE(world.rest());
+  world.barren = {"c"};
+  world.crashing = true;
+  world.join("c", "C");
+  auto drain = request("drain");
+  drain.agent = "a";
+  ASSERT_EQ(world.plan.order(drain).status, 202);
+  world.ticks(10);
+  EXPECT_EQ(world.plan.wanted().operations.back().state, "failed");
+  const auto placed = world.plan.wanted().placement;
+  EXPECT_EQ(std::count_if(placed.begin(), placed.end(),
+                          [](const auto& entry) { return entry.second == "c"; }),
+            1)
+      << "no second node goes where the first one died";
+  world.crashing = false;
+  auto back = request("drain");
+  back.agent = "c";
+  EXPECT_EQ(world.plan.order(back).status, 202);
+  EXPECT_TRUE(world.rest());
 }
 
 TEST(ColonyPlanStepsTest, ADrainedAgentGivesItsNodesAwayAndTakesThemWhenUndrained) {
