@@ -111,7 +111,8 @@ AdminReply SwapRunner::order_swap(const AdminRequest& request, const WantedIndex
   const auto* live = index.live();
   if (live == nullptr) return {kBusy, "index '" + index.name + "' has no live generation"};
   if (live->generation == fresh.generation) {
-    return {kBad, "generation " + fresh.generation + " is live already"};
+    return {kBad, "generation " + fresh.generation +
+                      " is live already; name another one as NAME/GENERATION"};
   }
   if (const auto why = misfit(live->description, fresh.description); !why.empty()) {
     return {kBad, "generation " + fresh.generation + " is refused: " + why};
@@ -345,7 +346,31 @@ void SwapRunner::show(Swap& swap) {
   });
 }
 
+void SwapRunner::point_back(const WantedIndex& index, const std::string& refused) {
+  const auto* live = index.live();
+  if (live == nullptr || live->generation == refused) return;
+  try {
+    const fs::path folder = fs::path(live->snapshot).parent_path();
+    std::error_code error;
+    if (!fs::equivalent(index.path, folder, error) || error) return;
+    // A generation that was built since then is none of ours.
+    if (index_tools::resolve_generation(folder).filename() != refused) return;
+    index_tools::set_current_generation(folder, live->generation);
+    base::logger("actors")->info("head: CURRENT of {} names {} again, not {}", folder.string(),
+                                 live->generation, refused);
+  } catch (const std::exception& problem) {
+    base::logger("actors")->warn("head: {}", problem.what());
+  }
+}
+
 void SwapRunner::finish(Swap& swap) {
+  if (swap.plan.phase() == SwapPhase::kRolledBack) {
+    const auto wanted = colony_.wanted();
+    if (const auto* index = wanted.find(swap.plan.target().index)) {
+      point_back(*index, swap.plan.target().generation);
+    }
+    return;
+  }
   if (swap.plan.phase() != SwapPhase::kDone) return;
   {
     const std::lock_guard lock(mutex_);
@@ -404,6 +429,7 @@ void SwapRunner::tend() {
     auto& retirement =
         retirements_.try_emplace(index.name, options_of(index.name).retain).first->second;
     std::vector<std::string> ends = left_by_a_crash(states);
+    for (const auto& generation : ends) point_back(index, generation);
     for (const auto& [name, generation] : retirement.due(retired, now)) ends.push_back(generation);
     for (const auto& generation : ends) {
       base::logger("actors")->info("head: generation {} of index {} is served no more", generation,

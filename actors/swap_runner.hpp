@@ -70,6 +70,8 @@ class SwapRunner {
   [[nodiscard]] SwapSight look(const Swap& swap, const WantedState& wanted) const;
   void show(Swap& swap);
   void finish(Swap& swap);
+  /// CURRENT of the index's snapshot names the live generation again, where it names `refused`.
+  void point_back(const WantedIndex& index, const std::string& refused);
   void tend();
   void clean_up(const WantedState& wanted, const WantedIndex& index);
   [[nodiscard]] const retriever_pool::SwapOptions& options_of(const std::string& index) const;

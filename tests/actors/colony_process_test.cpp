@@ -662,6 +662,7 @@ TEST_F(ColonyProcessTest, GenerationsAreSwappedUnderLoadAndABadOneOrADeadHeadCos
   EXPECT_THAT(outcome.output, HasSubstr("rolled back, generation " + first + " stays live"));
   EXPECT_THAT(outcome.output, HasSubstr("vectors"));
   EXPECT_EQ(live(), Names{first});
+  EXPECT_EQ(current(), first) << "not the refused one";
 
   write_snapshot(9.0F);
   const std::string strange = current();
@@ -673,6 +674,7 @@ TEST_F(ColonyProcessTest, GenerationsAreSwappedUnderLoadAndABadOneOrADeadHeadCos
   const std::string third = current();
   client.know(folder(third));
   EXPECT_EQ(rookery({"swap", "tiny", folder(third).string(), "--no-wait"}).code, 0);
+  ASSERT_TRUE(eventually([&] { return view().find("main", third) != nullptr; })) << logs();
   const auto head = ColonyFolder("tiny").running_head();
   kill(head.process.pid, SIGKILL);
   ASSERT_TRUE(eventually([&] { return !head.process.alive(); }));
@@ -686,6 +688,7 @@ TEST_F(ColonyProcessTest, GenerationsAreSwappedUnderLoadAndABadOneOrADeadHeadCos
   const auto after = live();
   ASSERT_EQ(after.size(), 1U);
   EXPECT_TRUE(after.front() == first || after.front() == third) << after.front();
+  EXPECT_TRUE(eventually([&] { return current() == after.front(); })) << current();
   const int so_far = client.answered;
   EXPECT_TRUE(eventually([&] { return client.answered > so_far + 20; }));
   client.stop();
