@@ -10,6 +10,7 @@
 #include "actors/colony_stop.hpp"
 #include "base/atomic_file.hpp"
 #include "base/error.hpp"
+#include "retriever_pool/key_folder.hpp"
 
 namespace rookery::launch {
 namespace {
@@ -35,6 +36,10 @@ ChaosColony::ChaosColony(ChaosColonyOptions options) : options_(std::move(option
   std::filesystem::create_directories(options_.home);
   ::setenv("ROOKERY_HOME", options_.home.c_str(), 1);
   actors::ColonyFolder(options_.name).create();
+  if (options_.keyed) {
+    keys_ = retriever_pool::KeyFolder::create(options_.home / "keys", {}).path();
+    options_.pool += ", keys: " + keys_.string();
+  }
   base::write_file_atomically(
       config(), "colony: " + options_.name + "\nindex: {path: " + options_.snapshot.string() +
                     options_.index + "}\npool: {replicas: 2" + options_.pool + "}\n");
@@ -104,7 +109,7 @@ void ChaosColony::kill_head() {
 actors::ColonyStatus ChaosColony::status() const {
   const auto record = actors::ColonyFolder(options_.name).head();
   if (!record) throw base::UserError("no head");
-  return actors::fetch_status(record->http, 2s);
+  return actors::fetch_status(*record, 2s);
 }
 
 std::optional<actors::MemberStatus> ChaosColony::member(std::int32_t shard,
@@ -166,6 +171,7 @@ std::string ChaosColony::logs() const {
 std::shared_ptr<retriever_pool::Retriever> ChaosColony::client(
     retriever_pool::PoolClientOptions options) const {
   if (options.head.empty()) options.head = routing();
+  if (!keys_.empty()) options.keys = retriever_pool::KeyFolder::open(keys_).own_client_keys();
   options.local_documents = false;  // the wire is what is tested
   return retriever_pool::open_pool_client(options);
 }

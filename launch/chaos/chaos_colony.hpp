@@ -24,6 +24,7 @@ struct ChaosColonyOptions {
   std::string pool;                ///< more keys of `pool:`, as `, key: value`
   std::string index;               ///< and of `index:`
   bool proxied_control = false;    ///< agent and nodes reach the head through `control_proxy`
+  bool keyed = false;              ///< it gets keys of its own, unless `pool` names some
   std::string name = "chaos";
   std::vector<std::string> agent_prefix = {};  ///< a program that starts the agent, as `unshare -T`
 };
@@ -71,6 +72,7 @@ class ChaosColony {
   std::optional<base::Subprocess> head_, agent_;
   std::unique_ptr<FaultProxy> control_;
   double ready_seconds_ = 0;
+  std::filesystem::path keys_;  ///< empty: ports without keys
   int runs_ = 0;
 };
 

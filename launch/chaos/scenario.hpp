@@ -57,6 +57,7 @@ struct ScenarioRoom {
   std::filesystem::path folder;  ///< scratch
   std::uint64_t seed = 1;
   bool brief = false;  ///< seconds instead of minutes
+  bool keyed = false;  ///< colonies with keys: CURVE and TLS
   ChaosCorpus corpus;
   std::filesystem::path snapshot;  ///< `NAME`, one generation of `corpus` from `seed`
   ChaosOracle oracle;

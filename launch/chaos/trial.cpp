@@ -15,7 +15,11 @@ constexpr double kSettle = 0.3;
 
 Trial::Trial(ScenarioRoom& room, ScenarioReport& report, const TrialOptions& options)
     : room_(room), report_(report), options_(options) {
+  if (room.keyed && options.mirrored) {
+    throw SkipScenario("its proxies stand between clients and nodes, where keys do not pass");
+  }
   ChaosColonyOptions colony;
+  colony.keyed = room.keyed;
   colony.home = room.folder / ("home-" + std::to_string(++room.colonies));
   colony.snapshot = room.snapshot;
   colony.pool = options.pool;

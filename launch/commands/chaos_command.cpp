@@ -31,7 +31,7 @@ constexpr int kInterrupted = 130;
 constexpr int kFailed = 1;
 
 struct ChaosArguments {
-  bool list = false, brief = false;
+  bool list = false, brief = false, keyed = false;
   std::vector<std::string> run;
   std::string json, markdown;
   std::uint64_t seed = 1;
@@ -58,7 +58,10 @@ std::vector<Scenario> chosen(const ChaosArguments& arguments) {
                             id + "'");
     }
   }
+  // These speak to ports without keys, or have keys of their own.
+  const std::set<std::string> plain = {"F16", "F19", "F31"};
   std::erase_if(all, [&](const Scenario& scenario) {
+    if (arguments.keyed && plain.contains(scenario.id)) return true;
     return !wanted.contains("all") && !wanted.contains(scenario.id) &&
            !(wanted.contains("short") && scenario.in_short);
   });
@@ -93,6 +96,7 @@ void run_chosen(const ChaosArguments& arguments) {
               static_cast<unsigned long long>(arguments.seed), arguments.brief ? " · short" : "");
   std::fflush(stdout);
   auto room = make_room(folder.path(), arguments.seed, arguments.brief, &stop);
+  room.keyed = arguments.keyed;
   std::vector<ScenarioReport> reports;
   try {
     for (const Scenario& scenario : scenarios) {
@@ -159,6 +163,9 @@ void add_chaos_command(CLI::App& app) {
       ->excludes(list_flag);
   command->add_flag("--short", arguments->brief,
                     "seconds instead of minutes; only what must hold on any machine is judged");
+  command->add_flag(
+      "--keys", arguments->keyed,
+      "colonies with keys (CURVE and TLS); leaves out or skips what cannot have them");
   command->add_option("--seed", arguments->seed, "of vectors, queries and choices")
       ->capture_default_str();
   command->add_option("--json", arguments->json, "write the figures to this file");
