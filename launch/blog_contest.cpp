@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -17,6 +16,7 @@
 #include "launch/blog_data.hpp"
 #include "launch/blog_systems.hpp"
 #include "launch/detail/blog_trainers.hpp"
+#include "launch/percentile.hpp"
 #include "launch/process_figures.hpp"
 #include "launch/rival.hpp"
 #include "launch/scratch_folder.hpp"
@@ -245,13 +245,6 @@ class Contest {
 
 }  // namespace
 
-double quantile(std::vector<double> values, double share) {
-  if (values.empty()) return 0;
-  std::sort(values.begin(), values.end());
-  const auto rank = static_cast<std::size_t>(std::ceil(share * static_cast<double>(values.size())));
-  return values[std::clamp<std::size_t>(rank, 1, values.size()) - 1];
-}
-
 Json blog_figures(const BlogSteps& steps, int batch) {
   if (steps.seconds.empty()) return Json::object();
   std::vector<double> rank0, all;
@@ -261,8 +254,8 @@ Json blog_figures(const BlogSteps& steps, int batch) {
   }
   return {{"rank0_p50_s", median(rank0)},
           {"all_p50_s", median(all)},
-          {"all_p99_s", quantile(all, 0.99)},
-          {"all_max_s", quantile(all, 1)},
+          {"all_p99_s", percentile(all, 0.99)},
+          {"all_max_s", percentile(all, 1)},
           {"queries_per_s", static_cast<double>(all.size()) * batch / steps.wall_s}};
 }
 

@@ -31,8 +31,6 @@ struct BlogSteps {
 };
 /// `rank0_p50_s`, `all_p50_s`, `all_p99_s`, `all_max_s`, `queries_per_s`; nulls without steps.
 nlohmann::json blog_figures(const BlogSteps& steps, int batch);
-/// The nearest-rank quantile of unsorted values, `share` in (0, 1]; 0 of none.
-double quantile(std::vector<double> values, double share);
 /// A cell whose every figure is the median over the cells of several rounds, which agree in all
 /// else; fields that are no figures are the first one's.
 nlohmann::json median_cell(const std::vector<nlohmann::json>& rounds);

@@ -18,6 +18,7 @@
 #include "index_tools/snapshot.hpp"
 #include "index_tools/snapshot_writer.hpp"
 #include "launch/clustered_vectors.hpp"
+#include "launch/percentile.hpp"
 #include "launch/rival.hpp"
 #include "launch/scratch_folder.hpp"
 #include "retriever_pool/shard_index.hpp"

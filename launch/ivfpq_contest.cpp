@@ -19,6 +19,7 @@
 #include "index_tools/ivfpq_lists.hpp"
 #include "index_tools/npy_file.hpp"
 #include "launch/clustered_vectors.hpp"
+#include "launch/percentile.hpp"
 #include "launch/rival.hpp"
 #include "launch/scratch_folder.hpp"
 #include "retriever_pool/shard_index.hpp"

@@ -16,6 +16,7 @@
 #include "base/metrics.hpp"
 #include "index_tools/npy_file.hpp"
 #include "launch/detail/vector_shard.hpp"
+#include "launch/percentile.hpp"
 #include "launch/rival.hpp"
 #include "launch/scratch_folder.hpp"
 #include "retriever_pool/query_server.hpp"
@@ -36,13 +37,6 @@ constexpr std::size_t kReplyBytes = 480;  // ids and scores of 8 × 5 documents
 
 double micros(Clock::duration time) {
   return std::chrono::duration<double, std::micro>(time).count();
-}
-
-/// A share of some times, which are sorted.
-double percentile(std::vector<double>& values, double share) {
-  std::sort(values.begin(), values.end());
-  const auto last = static_cast<double>(values.size() - 1);
-  return values.at(static_cast<std::size_t>(share * last));
 }
 
 /// One server and the view that names it.
@@ -167,7 +161,7 @@ void measure_overhead(const PoolBenchOptions& options, const std::string& transp
   }
   result["overhead_" + transport + "_us_p50"] = percentile(overhead, 0.5);
   result["overhead_" + transport + "_us_p99"] = percentile(overhead, 0.99);
-  result["overhead_" + transport + "_us_min"] = overhead.front();
+  result["overhead_" + transport + "_us_min"] = *std::min_element(overhead.begin(), overhead.end());
   result["search_" + transport + "_us_p50"] = percentile(search, 0.5);
   result["raw_" + transport + "_us_p50"] = percentile(raw, 0.5);
   result["raw_" + transport + "_us_p99"] = percentile(raw, 0.99);

@@ -17,6 +17,7 @@
 #include "base/progress.hpp"
 #include "index_tools/snapshot.hpp"
 #include "launch/colony_config.hpp"
+#include "launch/percentile.hpp"
 #include "launch/stage_runner.hpp"
 #include "launch/steady_load.hpp"
 #include "retriever_pool/retriever.hpp"

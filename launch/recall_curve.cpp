@@ -11,7 +11,7 @@
 #include "base/error.hpp"
 #include "base/progress.hpp"
 #include "launch/open_retriever.hpp"
-#include "launch/steady_load.hpp"
+#include "launch/percentile.hpp"
 
 namespace rookery::launch {
 namespace {

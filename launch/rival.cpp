@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -134,13 +133,6 @@ std::string machine_line() {
   std::snprintf(memory, sizeof memory, "%.0f GiB", memory_gib());
   return cpu_name() + ", " + std::to_string(base::usable_cores()) + " cores, " +
          to_string(retriever_pool::best_instruction_set()) + ", " + memory;
-}
-
-double median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  std::sort(values.begin(), values.end());
-  const std::size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
 }  // namespace rookery::launch

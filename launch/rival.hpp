@@ -51,7 +51,4 @@ std::optional<std::filesystem::path> rival_python();
 nlohmann::json machine_facts();
 std::string machine_line();
 
-/// The median of some times; 0 when there are none.
-double median(std::vector<double> values);
-
 }  // namespace rookery::launch

@@ -17,6 +17,7 @@
 #include "base/subprocess.hpp"
 #include "index_tools/int8_codes.hpp"
 #include "index_tools/npy_file.hpp"
+#include "launch/percentile.hpp"
 #include "launch/rival.hpp"
 #include "launch/scratch_folder.hpp"
 #include "retriever_pool/machine_limits.hpp"

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
-#include <cmath>
 #include <mutex>
 #include <thread>
 
@@ -23,15 +22,6 @@ bool same_bits(const std::vector<Document>& a, const std::vector<Document>& b) {
 }
 
 }  // namespace
-
-double percentile(std::vector<double> values, double share) {
-  if (values.empty()) return 0;
-  const auto rank = static_cast<std::size_t>(std::ceil(share * static_cast<double>(values.size())));
-  const std::size_t index = std::min(values.size(), std::max<std::size_t>(rank, 1)) - 1;
-  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(index),
-                   values.end());
-  return values[index];
-}
 
 SteadyLoadReport run_steady_load(retriever_pool::Retriever& pool, retriever_pool::Retriever& oracle,
                                  std::span<const float> queries, const SteadyLoadOptions& options,

@@ -37,7 +37,4 @@ SteadyLoadReport run_steady_load(retriever_pool::Retriever& pool, retriever_pool
                                  std::span<const float> queries, const SteadyLoadOptions& options,
                                  const std::function<void(std::int64_t done)>& tick);
 
-/// The value below which `share` (0.5 = median) of `values` lie; 0 for none. Nearest rank.
-double percentile(std::vector<double> values, double share);
-
 }  // namespace rookery::launch

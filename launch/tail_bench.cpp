@@ -14,7 +14,7 @@
 #include "base/metrics.hpp"
 #include "launch/chaos/fault_proxy.hpp"
 #include "launch/detail/vector_shard.hpp"
-#include "launch/rival.hpp"
+#include "launch/percentile.hpp"
 #include "launch/steady_load.hpp"
 #include "retriever_pool/query_server.hpp"
 #include "retriever_pool/view_server.hpp"

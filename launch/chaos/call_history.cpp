@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "launch/steady_load.hpp"
+#include "launch/percentile.hpp"
 
 namespace rookery::launch {
 namespace {

@@ -6,6 +6,7 @@
 
 #include "launch/chaos/scenario.hpp"
 #include "launch/chaos/trial.hpp"
+#include "launch/percentile.hpp"
 
 namespace rookery::launch {
 namespace {
@@ -47,10 +48,8 @@ void kill_one_by_one(ScenarioRoom& room, ScenarioReport& report) {
     }
     reroute.push_back(slowest * 1000);
   }
-  std::sort(reroute.begin(), reroute.end());
-  std::sort(back.begin(), back.end());
-  report.timing("re-route after a death, median", reroute[reroute.size() / 2], 50, "ms");
-  report.timing("ready again after a kill, median", back[back.size() / 2],
+  report.timing("re-route after a death, median", median(reroute), 50, "ms");
+  report.timing("ready again after a kill, median", median(back),
                 1 + trial.colony().ready_seconds(), "s");
   report.timing("p99 / healthy p99", trial.p99_ratio(begin, end), 2, "x");
 }

@@ -12,6 +12,7 @@
 #include "launch/chaos/process_facts.hpp"
 #include "launch/chaos/scenario.hpp"
 #include "launch/chaos/trial.hpp"
+#include "launch/percentile.hpp"
 
 namespace rookery::launch {
 namespace {
@@ -115,12 +116,11 @@ void overload(ScenarioRoom& room, ScenarioReport& report) {
     ++good;
     accepted.push_back((call.done - call.sent) * 1000);
   }
-  std::sort(accepted.begin(), accepted.end());
   const double goodput = static_cast<double>(good) / (end - begin);
   report.figures.push_back(
       {"goodput / capacity", 100 * goodput / room.capacity, 90, "%", true, true});
-  report.timing("p99 of accepted calls",
-                accepted.empty() ? 1e9 : accepted[accepted.size() * 99 / 100], 1000, "ms");
+  report.timing("p99 of accepted calls", accepted.empty() ? 1e9 : percentile(accepted, 0.99), 1000,
+                "ms");
   report.notes.push_back("capacity " + std::to_string(static_cast<int>(room.capacity)) +
                          "/s; clients and nodes share the cores of this machine");
   // Normal load afterwards.

@@ -18,6 +18,7 @@
 #include "engine/weights.hpp"
 #include "index_tools/corpus.hpp"
 #include "index_tools/split.hpp"
+#include "launch/percentile.hpp"
 #include "launch/rival.hpp"
 
 namespace rookery::launch {

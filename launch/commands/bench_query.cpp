@@ -20,8 +20,8 @@
 #include "base/progress.hpp"
 #include "launch/commands/search_flags.hpp"
 #include "launch/open_retriever.hpp"
+#include "launch/percentile.hpp"
 #include "launch/search_mode.hpp"
-#include "launch/steady_load.hpp"
 
 namespace rookery::launch {
 namespace {

@@ -24,6 +24,7 @@
 #include "base/progress.hpp"
 #include "index_tools/snapshot.hpp"
 #include "index_tools/snapshot_writer.hpp"
+#include "launch/percentile.hpp"
 #include "launch/rival.hpp"
 #include "launch/scratch_folder.hpp"
 #include "retriever_pool/retriever.hpp"

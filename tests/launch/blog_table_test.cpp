@@ -58,13 +58,6 @@ TEST(BlogFigures, TakeRankZeroAndAllRanksApart) {
   EXPECT_DOUBLE_EQ(figures["queries_per_s"], 200 * 8 / 50.0);
 }
 
-TEST(BlogFigures, QuantilesAreValuesThatWereMeasured) {
-  EXPECT_EQ(quantile({}, 0.5), 0);
-  EXPECT_EQ(quantile({7}, 0.99), 7);
-  EXPECT_EQ(quantile({3, 1, 2}, 0.5), 2);
-  EXPECT_EQ(quantile({3, 1, 2}, 1), 3);
-}
-
 TEST(BlogFigures, RoundsGiveTheirMedianAndMissingOnesCountNothing) {
   Json missing = cell("ray", 2, 1, 1);
   missing["all_p50_s"] = nullptr;

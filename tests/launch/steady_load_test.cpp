@@ -64,13 +64,5 @@ TEST(SteadyLoadTest, OneBitOfAScoreIsAWrongAnswer) {
   EXPECT_EQ(run_steady_load(pool, oracle, kQueries, kFast, [](std::int64_t) {}).wrong, 1);
 }
 
-TEST(PercentileTest, TakesTheNearestRank) {
-  EXPECT_EQ(percentile({}, 0.5), 0);
-  EXPECT_EQ(percentile({3, 1, 2}, 0.5), 2);
-  EXPECT_EQ(percentile({4, 1, 3, 2}, 0.5), 2);
-  EXPECT_EQ(percentile({4, 1, 3, 2}, 0.99), 4);
-  EXPECT_EQ(percentile({4, 1, 3, 2}, 0), 1);
-}
-
 }  // namespace
 }  // namespace rookery::launch
