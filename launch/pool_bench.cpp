@@ -15,6 +15,7 @@
 #include "base/error.hpp"
 #include "base/metrics.hpp"
 #include "index_tools/npy_file.hpp"
+#include "launch/detail/bench_view.hpp"
 #include "launch/detail/vector_shard.hpp"
 #include "launch/percentile.hpp"
 #include "launch/rival.hpp"
@@ -44,25 +45,9 @@ class OneServer {
  public:
   OneServer(const std::shared_ptr<const index_tools::SnapshotShard>& shard, const std::string& bind,
             int threads)
-      : server_(options_of(bind, threads), shard, "bench", metrics_), views_("tcp://127.0.0.1:*") {
-    RoutingView view;
-    view.colony = "bench";
-    view.term = view.epoch = 1;
-    IndexDescription index;
-    index.generation = "bench";
-    index.metric = "inner_product";
-    index.dimension = shard->dimension();
-    index.shards = 1;
-    index.passages = shard->count();
-    view.generations = {{"main", GenerationRole::kLive, 1, 1, index, ""}};
-    ReplicaView member;
-    member.index = "main";
-    member.node = "node-1";
-    member.endpoint = server_.endpoint();
-    member.state = ReplicaState::kReady;
-    member.generation = "bench";
-    view.members = {member};
-    views_.publish(view);
+      : server_(options_of(bind, threads), shard, detail::kBenchGeneration, metrics_),
+        views_("tcp://127.0.0.1:*") {
+    views_.publish(detail::bench_view(*shard, {server_.endpoint()}));
   }
   [[nodiscard]] std::unique_ptr<Retriever> client() const {
     PoolClientOptions options;

@@ -13,6 +13,7 @@
 #include "base/error.hpp"
 #include "base/metrics.hpp"
 #include "launch/chaos/fault_proxy.hpp"
+#include "launch/detail/bench_view.hpp"
 #include "launch/detail/vector_shard.hpp"
 #include "launch/percentile.hpp"
 #include "launch/steady_load.hpp"
@@ -36,31 +37,15 @@ class ProxiedReplicas {
   ProxiedReplicas(const std::shared_ptr<const index_tools::SnapshotShard>& shard,
                   const TailBenchOptions& options)
       : views_("tcp://127.0.0.1:*") {
-    RoutingView view;
-    view.colony = "bench";
-    view.term = view.epoch = 1;
-    IndexDescription index;
-    index.generation = "bench";
-    index.metric = "inner_product";
-    index.dimension = shard->dimension();
-    index.shards = 1;
-    index.passages = shard->count();
-    view.generations = {{"main", GenerationRole::kLive, 1, options.replicas, index, ""}};
+    std::vector<std::string> endpoints;
     for (std::int32_t r = 0; r < options.replicas; ++r) {
-      servers_.push_back(
-          std::make_unique<QueryServer>(QueryServerOptions{}, shard, "bench", metrics_));
+      servers_.push_back(std::make_unique<QueryServer>(QueryServerOptions{}, shard,
+                                                       detail::kBenchGeneration, metrics_));
       proxies_.push_back(std::make_unique<FaultProxy>(
           servers_.back()->endpoint(), options.seed + static_cast<std::uint64_t>(r)));
-      ReplicaView member;
-      member.index = "main";
-      member.replica = r;
-      member.node = "node-" + std::to_string(r + 1);
-      member.endpoint = "tcp://" + proxies_.back()->address();
-      member.state = ReplicaState::kReady;
-      member.generation = "bench";
-      view.members.push_back(member);
+      endpoints.push_back("tcp://" + proxies_.back()->address());
     }
-    views_.publish(view);
+    views_.publish(detail::bench_view(*shard, endpoints));
   }
   [[nodiscard]] std::unique_ptr<Retriever> client(PoolClientOptions options) const {
     options.head = views_.endpoint();
