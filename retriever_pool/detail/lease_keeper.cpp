@@ -1,10 +1,10 @@
 #include "retriever_pool/detail/lease_keeper.hpp"
 
 #include <algorithm>
-#include <random>
 #include <vector>
 
 #include "base/log.hpp"
+#include "retriever_pool/detail/random_id.hpp"
 #include "retriever_pool/wire_bodies.hpp"
 #include "retriever_pool/wire_lease.hpp"
 
@@ -49,12 +49,8 @@ class LeaseKeeper::Lease final : public GenerationLease {
   std::uint64_t id_;
 };
 
-LeaseKeeper::LeaseKeeper(PoolClientOptions options) : options_(std::move(options)) {
-  // Of all clients of a head, so no seed makes it.
-  std::random_device device;
-  client_ = (std::uint64_t{device()} << 32) | device();
-  next_id_ = (std::uint64_t{device()} << 32) | device();
-}
+LeaseKeeper::LeaseKeeper(PoolClientOptions options)
+    : options_(std::move(options)), client_(random_id()), next_id_(random_id()) {}
 
 LeaseKeeper::~LeaseKeeper() { close(); }
 

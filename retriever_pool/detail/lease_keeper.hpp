@@ -51,7 +51,7 @@ class LeaseKeeper : public std::enable_shared_from_this<LeaseKeeper> {
   void end(std::uint64_t id);
 
   PoolClientOptions options_;
-  std::uint64_t client_ = 0, next_id_ = 0;
+  std::uint64_t client_, next_id_;
   mutable std::mutex mutex_;  // guards held_ and closing_
   std::condition_variable answered_;
   std::map<std::uint64_t, Held> held_;

@@ -1,11 +1,11 @@
 #include "retriever_pool/detail/node_probe.hpp"
 
 #include <algorithm>
-#include <random>
 #include <utility>
 #include <vector>
 
 #include "retriever_pool/detail/byte_order.hpp"
+#include "retriever_pool/detail/random_id.hpp"
 #include "retriever_pool/detail/sockets.hpp"
 
 namespace rookery::retriever_pool::detail {
@@ -23,10 +23,8 @@ NodeProbe::NodeProbe(zmq::context_t& context, std::string name, const std::strin
       index_(std::move(index)),
       generation_(std::move(generation)),
       timeout_(timeout),
-      link_(context, endpoint, keys) {
-  std::random_device device;
-  client_ = (std::uint64_t{device()} << 32) | device();
-}
+      link_(context, endpoint, keys),
+      client_(random_id()) {}
 
 void NodeProbe::fail(RetrievalFault fault, const std::string& what) const {
   throw RetrievalError(fault, name_ + " (generation " + generation_ + "): " + what);
