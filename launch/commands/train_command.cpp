@@ -1,7 +1,4 @@
-#include <arpa/inet.h>
 #include <signal.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <chrono>
@@ -15,6 +12,7 @@
 
 #include "actors/colony_folder.hpp"
 #include "base/error.hpp"
+#include "base/free_port.hpp"
 #include "base/stop_signal.hpp"
 #include "base/subprocess.hpp"
 #include "launch/colony_config.hpp"
@@ -36,21 +34,6 @@ struct TrainCommand {
   std::int64_t steps = -1, seed = -1;
   bool resume = false, insecure = false;
 };
-
-/// A port that was free a moment ago; rank 0 binds it next.
-std::string free_port() {
-  const int socket_fd = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  const bool bound = socket_fd >= 0 &&
-                     ::bind(socket_fd, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
-                     ::getsockname(socket_fd, reinterpret_cast<sockaddr*>(&address), &size) == 0;
-  if (socket_fd >= 0) ::close(socket_fd);
-  if (!bound) throw base::UserError("train: no free port on 127.0.0.1 for the ranks to meet at");
-  return std::to_string(ntohs(address.sin_port));
-}
 
 std::string environment_or(const char* name, const std::string& otherwise) {
   const char* value = std::getenv(name);
@@ -96,7 +79,7 @@ int run_ranks(const std::vector<std::string>& command, int ranks, int threads, b
                           "': torch's process group has no keys, whoever reaches it can change "
                           "gradients; in a network you trust add --insecure");
   }
-  const std::string port = environment_or("MASTER_PORT", free_port());
+  const std::string port = environment_or("MASTER_PORT", std::to_string(base::free_port()));
   std::vector<base::Subprocess> children;
   for (int rank = 0; rank < ranks; ++rank) {
     base::SubprocessOptions options;

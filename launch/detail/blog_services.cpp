@@ -1,8 +1,6 @@
 #include "launch/detail/blog_services.hpp"
 
-#include <arpa/inet.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +12,7 @@
 
 #include "base/atomic_file.hpp"
 #include "base/error.hpp"
+#include "base/free_port.hpp"
 #include "base/subprocess.hpp"
 #include "launch/rival.hpp"
 
@@ -25,20 +24,6 @@ using Json = nlohmann::json;
 
 constexpr auto kStartTime = 180s;  // Ray on a busy machine
 constexpr auto kRayEnd = 30s;      // killed early, Ray would leave its daemons behind
-
-std::string free_port() {
-  const int listening = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  const bool bound = listening >= 0 &&
-                     ::bind(listening, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
-                     ::getsockname(listening, reinterpret_cast<sockaddr*>(&address), &size) == 0;
-  if (listening >= 0) ::close(listening);
-  if (!bound) throw base::UserError("bench blog: no free port on 127.0.0.1");
-  return std::to_string(ntohs(address.sin_port));
-}
 
 std::string program(const char* name) {
   const auto path = base::executable_folder() / name;
@@ -80,7 +65,7 @@ class Rank0Service final : public BlogService {
       : system_(std::move(system)), options_(options) {}
 
   std::vector<LineProcess> trainers(int count) override {
-    const std::string port = free_port();
+    const std::string port = std::to_string(base::free_port());
     std::vector<LineProcess> ranks;
     for (int rank = 0; rank < count; ++rank) {
       const int threads = rank == 0 ? options_.threads : 1;

@@ -1,29 +1,15 @@
 #include "trainer/rank0_retriever.hpp"
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <thread>
 
+#include "base/free_port.hpp"
 #include "index_tools/snapshot_writer.hpp"
 #include "tests/support/temp_folder.hpp"
 
 namespace rookery::trainer {
 namespace {
-
-std::uint16_t free_port() {
-  const int socket_fd = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  ::bind(socket_fd, reinterpret_cast<sockaddr*>(&address), size);
-  ::getsockname(socket_fd, reinterpret_cast<sockaddr*>(&address), &size);
-  ::close(socket_fd);
-  return ntohs(address.sin_port);
-}
 
 /// Passage i is the i-th unit vector.
 std::filesystem::path unit_snapshot(const rookery::testing::TempFolder& folder,
@@ -47,7 +33,7 @@ TEST(Rank0Retriever, GivesEveryRankTheDocumentsOfItsOwnQueries) {
   const rookery::testing::TempFolder folder;
   const auto snapshot = unit_snapshot(folder, kWidth);
   for (const std::int32_t ranks : {1, 3}) {
-    const std::uint16_t port = free_port();
+    const std::uint16_t port = base::free_port();
     std::vector<FoundDocuments> found(static_cast<std::size_t>(ranks));
     std::vector<std::thread> threads;
     for (std::int32_t rank = 0; rank < ranks; ++rank) {

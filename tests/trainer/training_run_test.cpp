@@ -1,16 +1,14 @@
 #include "trainer/training_run.hpp"
 
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <cstring>
 #include <limits>
 #include <thread>
 
 #include "base/error.hpp"
+#include "base/free_port.hpp"
 #include "tests/support/temp_folder.hpp"
 #include "tests/trainer/tiny_models.hpp"
 #include "trainer/patient_retriever.hpp"
@@ -45,18 +43,6 @@ struct RankResult {
   int pool_calls = 0;
   std::string generation;
 };
-
-std::uint16_t free_port() {
-  const int socket_fd = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  ::bind(socket_fd, reinterpret_cast<sockaddr*>(&address), size);
-  ::getsockname(socket_fd, reinterpret_cast<sockaddr*>(&address), &size);
-  ::close(socket_fd);
-  return ntohs(address.sin_port);
-}
 
 /// One rank from start to end; `stop_after` ends it early, as SIGTERM would.
 RankResult run_one(const TrainOptions& options, const RankOptions& rank, int stop_after = 1000,
@@ -96,7 +82,7 @@ RankResult run_one(const TrainOptions& options, const RankOptions& rank, int sto
 
 /// Ranks as threads of this process: the sockets between them are real.
 std::vector<RankResult> run_ranks(const TrainOptions& options, std::int32_t ranks) {
-  const std::uint16_t port = free_port();
+  const std::uint16_t port = base::free_port();
   std::vector<RankResult> results(static_cast<std::size_t>(ranks));
   std::vector<std::thread> threads;
   for (std::int32_t rank = 0; rank < ranks; ++rank) {
@@ -183,7 +169,7 @@ TEST(TrainingRun, GoesOnWithItsLeasedGenerationWhenTheColonySwaps) {
 
 TEST(TrainingRun, LeasesOneGenerationForAllRanksOrSaysThatItCannot) {
   // Either a swap falls between the leases of rank 0 and rank 1, or their pools stay apart.
-  const std::uint16_t ports[] = {free_port(), free_port()};
+  const std::uint16_t ports[] = {base::free_port(), base::free_port()};
   for (const bool agree : {true, false}) {
     TempFolder folder;
     TrainOptions options = tiny_options(folder);
@@ -292,7 +278,7 @@ TEST(TrainingRun, SaysWhenTheIndexHasTooFewDocuments) {
 }
 
 TEST(ProcessGroup, TellsTheOthersWhenARankDies) {
-  const std::uint16_t port = free_port();
+  const std::uint16_t port = base::free_port();
   std::string error;
   std::thread survivor([&] {
     try {
