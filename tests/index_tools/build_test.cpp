@@ -4,6 +4,7 @@
 #include "base/error.hpp"
 #include "index_tools/snapshot.hpp"
 #include "tests/index_tools/fake_encoder.hpp"
+#include "tests/index_tools/files_below.hpp"
 #include "tests/support/temp_folder.hpp"
 
 #include <gmock/gmock.h>
@@ -25,6 +26,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using rookery::testing::FakeEncoder;
+using rookery::testing::files_below;
 using ::testing::HasSubstr;
 
 std::string corpus_text(int sources) {
@@ -37,17 +39,6 @@ std::string corpus_text(int sources) {
     text += "\n";
   }
   return text;
-}
-
-/// Every file below a folder, by its relative path.
-std::map<std::string, std::string> files_below(const fs::path& folder) {
-  std::map<std::string, std::string> files;
-  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-    if (entry.is_regular_file()) {
-      files[fs::relative(entry.path(), folder).string()] = base::read_file(entry.path());
-    }
-  }
-  return files;
 }
 
 class BuildTest : public ::testing::Test {

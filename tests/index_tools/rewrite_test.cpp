@@ -6,6 +6,8 @@
 #include "index_tools/index_files.hpp"
 #include "index_tools/snapshot.hpp"
 #include "tests/index_tools/fake_encoder.hpp"
+#include "tests/index_tools/files_below.hpp"
+#include "tests/support/error_text.hpp"
 #include "tests/support/temp_folder.hpp"
 
 #include <gmock/gmock.h>
@@ -29,7 +31,9 @@ namespace rookery::index_tools {
 namespace {
 
 namespace fs = std::filesystem;
+using rookery::testing::error_text;
 using rookery::testing::FakeEncoder;
+using rookery::testing::files_below;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -47,25 +51,6 @@ std::string corpus_text(int begin, int end) {
     text += "\"}\n";
   }
   return text;
-}
-
-std::map<std::string, std::string> files_below(const fs::path& folder) {
-  std::map<std::string, std::string> files;
-  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-    if (entry.is_regular_file()) {
-      files[fs::relative(entry.path(), folder).string()] = base::read_file(entry.path());
-    }
-  }
-  return files;
-}
-
-std::string message_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const base::UserError& error) {
-    return error.what();
-  }
-  return "accepted";
 }
 
 ino_t inode_of(const fs::path& path) {
@@ -168,11 +153,11 @@ TEST_F(RewriteTest, ReshardingGivesTheBytesOfADirectBuildAndWayBackTheOldGenerat
 
 TEST_F(RewriteTest, ReshardingRefusesNumbersThatCannotBe) {
   const BuildReport built = build("a.jsonl", "n", 2);
-  EXPECT_THAT(message_of([&] { reshard_snapshot(of("n"), 0); }),
+  EXPECT_THAT(error_text([&] { reshard_snapshot(of("n"), 0); }),
               HasSubstr("shards: expected a number in [1, " +
                         std::to_string(built.manifest.passages) + "]"));
-  EXPECT_THAT(message_of([&] { reshard_snapshot(of("n"), 1025); }), HasSubstr("got 1025"));
-  EXPECT_THAT(message_of([&] { reshard_snapshot(of("none"), 1); }), HasSubstr("no such snapshot"));
+  EXPECT_THAT(error_text([&] { reshard_snapshot(of("n"), 1025); }), HasSubstr("got 1025"));
+  EXPECT_THAT(error_text([&] { reshard_snapshot(of("none"), 1); }), HasSubstr("no such snapshot"));
   expect_sound("n", built.manifest.generation);
 }
 
@@ -212,12 +197,12 @@ TEST_F(RewriteTest, AppendingRefusesSourcesThatAreThereByName) {
   const BuildReport built = build("a.jsonl", "n", 2);
   base::write_file_atomically(folder_ / "again.jsonl", corpus_text(59, 63));
   const int calls = encoder_.calls;
-  EXPECT_THAT(message_of([&] { append("n", "again.jsonl"); }),
+  EXPECT_THAT(error_text([&] { append("n", "again.jsonl"); }),
               AllOf(HasSubstr("again.jsonl: expected new sources, got id 's59', which generation " +
                               built.manifest.generation + " has too")));
   EXPECT_EQ(encoder_.calls, calls);
   base::write_file_atomically(folder_ / "twice.jsonl", corpus_text(70, 72) + corpus_text(71, 72));
-  EXPECT_THAT(message_of([&] { append("n", "twice.jsonl"); }),
+  EXPECT_THAT(error_text([&] { append("n", "twice.jsonl"); }),
               HasSubstr("twice.jsonl:3: id: expected every id once, got 's71'"));
   expect_sound("n", built.manifest.generation);
 }
@@ -226,15 +211,15 @@ TEST_F(RewriteTest, AppendingRefusesAnotherEncoder) {
   build("a.jsonl", "n", 1);
   encoder_.identity().model_hash = std::string(64, 'b');
   EXPECT_THAT(
-      message_of([&] { append("n", "b.jsonl"); }),
+      error_text([&] { append("n", "b.jsonl"); }),
       AllOf(HasSubstr("expected the encoder that made its vectors, fake (model aaaaaaaaaaaa"),
             HasSubstr("got fake (model bbbbbbbbbbbb")));
   encoder_.identity().model_hash = std::string(64, 'a');
   encoder_.identity().tokens_max = 17;
-  EXPECT_THAT(message_of([&] { append("n", "b.jsonl"); }), HasSubstr("at most 17 tokens"));
+  EXPECT_THAT(error_text([&] { append("n", "b.jsonl"); }), HasSubstr("at most 17 tokens"));
   AppendOptions options;
   options.corpus = folder_ / "b.jsonl";
-  EXPECT_THAT(message_of([&] { append_corpus(of("n"), options, nullptr); }),
+  EXPECT_THAT(error_text([&] { append_corpus(of("n"), options, nullptr); }),
               HasSubstr("expected its encoder fake"));
 }
 
@@ -281,11 +266,11 @@ TEST_F(RewriteTest, DeletingLeavesTheOthersAsTheyWereAndNeverGivesAnIdAgain) {
 
 TEST_F(RewriteTest, DeletingRefusesIdsThatAreNotThere) {
   const BuildReport built = build("a.jsonl", "n", 2);
-  EXPECT_THAT(message_of([&] {
+  EXPECT_THAT(error_text([&] {
                 delete_passages(of("n"), {{1, 70'000, 80'000}, false});
               }),
               AllOf(HasSubstr("got 70000, which is not there"), HasSubstr("--ignore-missing")));
-  EXPECT_THAT(message_of([&] { delete_passages(of("n"), {{-1}, false}); }), HasSubstr("got -1"));
+  EXPECT_THAT(error_text([&] { delete_passages(of("n"), {{-1}, false}); }), HasSubstr("got -1"));
   expect_sound("n", built.manifest.generation);
   const RewriteReport some = delete_passages(of("n"), {{1, 70'000, -1}, true});
   EXPECT_EQ(some.passages_removed, 1);
@@ -295,14 +280,14 @@ TEST_F(RewriteTest, DeletingRefusesIdsThatAreNotThere) {
   EXPECT_EQ(none.manifest.generation, some.manifest.generation);
   std::vector<std::int64_t> all;
   for (std::int64_t id = 0; id < built.manifest.passages; ++id) all.push_back(id);
-  EXPECT_THAT(message_of([&] {
+  EXPECT_THAT(error_text([&] {
                 delete_passages(of("n"), {all, true});
               }),
               HasSubstr("expected to leave passages, got all"));
   // Without every second id a shard would be empty.
   std::vector<std::int64_t> even;
   for (std::int64_t id = 0; id < built.manifest.passages; id += 2) even.push_back(id);
-  EXPECT_THAT(message_of([&] {
+  EXPECT_THAT(error_text([&] {
                 delete_passages(of("n"), {even, true});
               }),
               HasSubstr("got none for shard 0 (passage id % shards); use fewer shards"));
@@ -348,7 +333,7 @@ TEST_F(RewriteTest, AnInt8GraphBringsItsCodesAlong) {
   ASSERT_EQ(specs.size(), 2u);
   EXPECT_EQ(specs[0].kind, IndexKind::kInt8);
   EXPECT_EQ(specs[1].kind, IndexKind::kHnsw);
-  EXPECT_THAT(message_of([] {
+  EXPECT_THAT(error_text([] {
                 resolve_index_specs({parse_index_spec("bm25"), parse_index_spec("bm25:b=0.5")});
               }),
               HasSubstr("index: expected each kind once, got bm25"));
@@ -361,9 +346,9 @@ TEST_F(RewriteTest, TextsAloneAreBuiltAppendedAndResharded) {
   const BuildReport built = build_snapshot(options, nullptr);
   EXPECT_EQ(built.manifest.dimension, 0);
   EXPECT_THAT(built.manifest.indexes, ElementsAre(HasSubstr("bm25")));
-  EXPECT_THAT(message_of([&] { append("n", "b.jsonl"); }),
+  EXPECT_THAT(error_text([&] { append("n", "b.jsonl"); }),
               HasSubstr("has no vectors; append to it without an encoder"));
-  EXPECT_THAT(message_of([&] { add_indexes(of("n"), {parse_index_spec("int8")}); }),
+  EXPECT_THAT(error_text([&] { add_indexes(of("n"), {parse_index_spec("int8")}); }),
               HasSubstr("index: int8 needs vectors, and this snapshot has none"));
   AppendOptions more;
   more.corpus = folder_ / "b.jsonl";
@@ -384,7 +369,7 @@ TEST_F(RewriteTest, ADamagedGenerationIsRefusedBeforeAnythingIsWritten) {
     bytes[bytes.size() / 2] ^= 8;
     base::write_file_atomically(built.folder / file, bytes);
     const auto expect_refused = [&](const std::function<void()>& action) {
-      EXPECT_THAT(message_of(action), HasSubstr(file + ": block 0"));
+      EXPECT_THAT(error_text(action), HasSubstr(file + ": block 0"));
     };
     expect_refused([&] { reshard_snapshot(of("n"), 1); });
     expect_refused([&] { append("n", "b.jsonl"); });
@@ -448,13 +433,13 @@ TEST_F(RewriteTest, AKilledAppendGoesOnBehindItsLastChunk) {
 TEST_F(RewriteTest, TwoProcessesDoNotChangeOneSnapshotAtOnce) {
   const BuildReport built = build("a.jsonl", "n", 2);
   encoder_.before_encode = [&](int) {
-    EXPECT_THAT(message_of([&] { reshard_snapshot(of("n"), 1); }),
+    EXPECT_THAT(error_text([&] { reshard_snapshot(of("n"), 1); }),
                 HasSubstr("another process builds the same snapshot right now"));
     encoder_.before_encode = {};
     // Somebody else moves CURRENT: what is appended here would be lost, or theirs.
     base::write_file_atomically(folder_ / "n/CURRENT", "abcdef\n");
   };
-  EXPECT_THAT(message_of([&] { append("n", "b.jsonl"); }),
+  EXPECT_THAT(error_text([&] { append("n", "b.jsonl"); }),
               HasSubstr("CURRENT: was moved by another process meanwhile; run the command again"));
   EXPECT_EQ(base::read_file(folder_ / "n/CURRENT"), "abcdef\n");
   EXPECT_EQ(encoder_.before_encode, nullptr);
@@ -476,11 +461,11 @@ TEST(ReadIdList, TakesOneIdALineAndNamesWhatIsNone) {
   EXPECT_THAT(read_id_list(folder / "ids"), ElementsAre(4, 17, 4));
   for (const std::string bad : {"x", "4 5", "-1", "1.5", "99999999999999999999"}) {
     base::write_file_atomically(folder / "ids", "1\n" + bad + "\n");
-    EXPECT_THAT(message_of([&] { read_id_list(folder / "ids"); }),
+    EXPECT_THAT(error_text([&] { read_id_list(folder / "ids"); }),
                 HasSubstr("ids:2: expected a passage id from 0, got '" + bad + "'"));
   }
   base::write_file_atomically(folder / "ids", "\n");
-  EXPECT_THAT(message_of([&] { read_id_list(folder / "ids"); }), HasSubstr("found none"));
+  EXPECT_THAT(error_text([&] { read_id_list(folder / "ids"); }), HasSubstr("found none"));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include "base/atomic_file.hpp"
 #include "base/error.hpp"
 #include "index_tools/snapshot_writer.hpp"
+#include "tests/support/error_text.hpp"
 #include "tests/support/temp_folder.hpp"
 
 #include <gmock/gmock.h>
@@ -21,20 +22,12 @@ namespace rookery::index_tools {
 namespace {
 
 namespace fs = std::filesystem;
+using rookery::testing::error_text;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 constexpr std::int32_t kDimension = 1024;
 constexpr std::int64_t kPassages = 700;  // 350 rows a shard: 1.4 MiB of vectors, two blocks
-
-std::string message_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const base::UserError& error) {
-    return error.what();
-  }
-  return "accepted";
-}
 
 Manifest facts(std::int32_t dimension) {
   Manifest manifest;
@@ -142,7 +135,7 @@ TEST_F(SnapshotTest, NamesFileAndBlockOfAFlippedBit) {
                     HasSubstr(", found ")));
   EXPECT_EQ(sound_blocks_, 7);
   EXPECT_NO_THROW(open_shard(name_, 0));
-  EXPECT_THAT(message_of([&] { open_shard(name_, 1); }),
+  EXPECT_THAT(error_text([&] { open_shard(name_, 1); }),
               AllOf(HasSubstr("shard-1/vectors: block 1"), HasSubstr("the shard was not loaded")));
 }
 
@@ -157,7 +150,7 @@ TEST_F(SnapshotTest, AnyFlippedBitInAnyFileIsRefusedBeforeParsing) {
         bytes[at] = static_cast<char>(bytes[at] ^ (1 << (state & 7U)));
       };
       change(file, flip);
-      EXPECT_THAT(message_of([&] { open_shard(name_, 0); }),
+      EXPECT_THAT(error_text([&] { open_shard(name_, 0); }),
                   HasSubstr(std::string(file) + ": block " + std::to_string(at >> 20)));
       change(file, flip);
     }
@@ -171,23 +164,23 @@ TEST_F(SnapshotTest, TruncationAndExtraBytesAreRefused) {
     for (const std::size_t bytes :
          {std::size_t{0}, std::size_t{1}, whole.size() / 2, whole.size() - 1}) {
       base::write_file_atomically(generation_ / file, whole.substr(0, bytes));
-      EXPECT_THAT(message_of([&] { open_shard(name_, 0); }),
+      EXPECT_THAT(error_text([&] { open_shard(name_, 0); }),
                   HasSubstr(std::string(file) + ": expected " + std::to_string(whole.size()) +
                             " bytes, found " + std::to_string(bytes) + " (it is cut off)"));
     }
     base::write_file_atomically(generation_ / file, whole + "x");
-    EXPECT_THAT(message_of([&] { open_shard(name_, 0); }), HasSubstr("(it has bytes too many)"));
+    EXPECT_THAT(error_text([&] { open_shard(name_, 0); }), HasSubstr("(it has bytes too many)"));
     base::write_file_atomically(generation_ / file, whole);
   }
 }
 
 TEST_F(SnapshotTest, SwappedAndMissingFilesAreRefused) {
   fs::rename(generation_ / "shard-0/vectors", generation_ / "spare");
-  EXPECT_THAT(message_of([&] { open_shard(name_, 0); }), HasSubstr("shard-0/vectors: is missing"));
+  EXPECT_THAT(error_text([&] { open_shard(name_, 0); }), HasSubstr("shard-0/vectors: is missing"));
   fs::rename(generation_ / "shard-1/vectors", generation_ / "shard-0/vectors");
   fs::rename(generation_ / "spare", generation_ / "shard-1/vectors");
   EXPECT_EQ(verify().size(), 4u);
-  EXPECT_THAT(message_of([&] { open_shard(name_, 0); }),
+  EXPECT_THAT(error_text([&] { open_shard(name_, 0); }),
               AllOf(HasSubstr("shard-0/vectors: block 0"), HasSubstr("and 1 more damaged places")));
 }
 
@@ -195,29 +188,29 @@ TEST_F(SnapshotTest, AManifestOfAnotherGenerationIsRefused) {
   Manifest other = manifest_;
   other.generation = "00112233";
   base::write_file_atomically(generation_ / "manifest.json", other.to_json());
-  EXPECT_THAT(message_of([&] { load_manifest(name_); }),
+  EXPECT_THAT(error_text([&] { load_manifest(name_); }),
               HasSubstr("generation: expected " + manifest_.generation + ", got '00112233'"));
 }
 
 TEST_F(SnapshotTest, RefusesAShardThatIsNotThere) {
-  EXPECT_THAT(message_of([&] { open_shard(name_, 2); }),
+  EXPECT_THAT(error_text([&] { open_shard(name_, 2); }),
               HasSubstr("expected a shard in [0, 2), got 2"));
-  EXPECT_THAT(message_of([&] { open_shard(name_, -1); }), HasSubstr("got -1"));
+  EXPECT_THAT(error_text([&] { open_shard(name_, -1); }), HasSubstr("got -1"));
 }
 
 TEST_F(SnapshotTest, SaysWhatToDoWhereThereIsNoSnapshot) {
-  EXPECT_THAT(message_of([&] { resolve_generation(folder_ / "none"); }),
+  EXPECT_THAT(error_text([&] { resolve_generation(folder_ / "none"); }),
               HasSubstr("no such snapshot; build one with: rookery index build"));
   fs::create_directories(folder_ / "empty");
-  EXPECT_THAT(message_of([&] { resolve_generation(folder_ / "empty"); }),
+  EXPECT_THAT(error_text([&] { resolve_generation(folder_ / "empty"); }),
               HasSubstr("found neither CURRENT nor manifest.json"));
   fs::create_directories(folder_ / "empty/.building-1");
-  EXPECT_THAT(message_of([&] { resolve_generation(folder_ / "empty"); }),
+  EXPECT_THAT(error_text([&] { resolve_generation(folder_ / "empty"); }),
               HasSubstr("holds an unfinished build only"));
   base::write_file_atomically(name_ / "CURRENT", "../../etc\n");
-  EXPECT_THAT(message_of([&] { resolve_generation(name_); }), HasSubstr("got '../../etc'"));
+  EXPECT_THAT(error_text([&] { resolve_generation(name_); }), HasSubstr("got '../../etc'"));
   base::write_file_atomically(name_ / "CURRENT", "abcdef\n");
-  EXPECT_THAT(message_of([&] { resolve_generation(name_); }), HasSubstr("names generation abcdef"));
+  EXPECT_THAT(error_text([&] { resolve_generation(name_); }), HasSubstr("names generation abcdef"));
 }
 
 TEST_F(SnapshotTest, TheSameRowsGiveTheSameGeneration) {
@@ -265,11 +258,11 @@ TEST(SnapshotWriter, BuildsEveryKindOfIndexAndReadsItBackAfterChecking) {
       std::string bytes = whole;
       bytes[at] ^= 1;
       base::write_file_atomically(path, bytes);
-      EXPECT_THAT(message_of([&] { open_shard(folder / "n", 1); }),
+      EXPECT_THAT(error_text([&] { open_shard(folder / "n", 1); }),
                   HasSubstr("shard-1/" + name + ": block " + std::to_string(at >> 20) + " "));
     }
     base::write_file_atomically(path, whole.substr(0, whole.size() - 1));
-    EXPECT_THAT(message_of([&] { open_shard(folder / "n", 1); }), HasSubstr("(it is cut off)"));
+    EXPECT_THAT(error_text([&] { open_shard(folder / "n", 1); }), HasSubstr("(it is cut off)"));
     base::write_file_atomically(path, whole);
   }
 }
@@ -279,12 +272,12 @@ TEST(SnapshotWriter, RefusesVectorsThatAreNotFinite) {
   SnapshotWriter writer(folder / "n", folder / "n/.work", facts(3), {.shards = 1});
   writer.add({4, "s", "", "x"}, std::vector<float>{1, 2, 3});
   const float infinity = std::numeric_limits<float>::infinity();
-  EXPECT_THAT(message_of([&] {
+  EXPECT_THAT(error_text([&] {
                 writer.add({5, "s9", "", "x"}, std::vector<float>{1, std::nanf(""), 3});
               }),
               HasSubstr("row 1 (passage 5, source s9): element 1 of its vector: expected a finite "
                         "number, got NaN"));
-  EXPECT_THAT(message_of([&] {
+  EXPECT_THAT(error_text([&] {
                 writer.add({5, "s", "", "x"}, std::vector<float>{-infinity, 2, 3});
               }),
               HasSubstr("element 0 of its vector: expected a finite number, got infinity"));
@@ -304,11 +297,11 @@ TEST(SnapshotWriter, LeavesNothingVisibleWithoutCommit) {
   {
     SnapshotWriter writer(folder / "n", folder / "n/.work", facts(1), {.shards = 3});
     writer.add({0, "", "", ""}, std::vector<float>{1});
-    EXPECT_THAT(message_of([&] { writer.commit(); }),
+    EXPECT_THAT(error_text([&] { writer.commit(); }),
                 HasSubstr("shards: expected at most one for each of the 1 passages, got 3"));
   }
   EXPECT_TRUE(fs::is_empty(folder / "n"));
-  EXPECT_THAT(message_of([&] { open_shard(folder / "n", 0); }), HasSubstr("found neither CURRENT"));
+  EXPECT_THAT(error_text([&] { open_shard(folder / "n", 0); }), HasSubstr("found neither CURRENT"));
 }
 
 TEST(SnapshotWriter, KeepsTopicsValuesAndHalves) {
@@ -317,7 +310,7 @@ TEST(SnapshotWriter, KeepsTopicsValuesAndHalves) {
                         {.shards = 1, .vectors = VectorType::kFloat16, .values = true});
   writer.add({4, "s", "t", "x", "History"}, std::vector<float>{1.0F, 0.1F}, -7);
   writer.add({9, "s", "t", "y", ""}, std::vector<float>{65504.0F, -2.0F}, 50'000);
-  EXPECT_THAT(message_of([&] {
+  EXPECT_THAT(error_text([&] {
                 writer.add({10, "s", "t", "y"}, std::vector<float>{0, 65520.0F}, 1);
               }),
               HasSubstr("row 2 (passage 10, source s): element 1 of its vector: expected at most "
@@ -350,7 +343,7 @@ TEST(SnapshotWriter, ScalesVectorsForCosineAndRefusesZeros) {
   cosine.metric = "cosine";
   SnapshotWriter writer(folder / "n", folder / "n/.work", cosine, {});
   writer.add({0, "a", "", "x"}, std::vector<float>{3, -4});
-  EXPECT_THAT(message_of([&] {
+  EXPECT_THAT(error_text([&] {
                 writer.add({1, "b", "", "x"}, std::vector<float>{0, -0.0F});
               }),
               HasSubstr("row 1 (passage 1, source b): its vector: expected a direction for metric "
@@ -387,7 +380,7 @@ TEST(SnapshotWriter, WritesSnapshotsWithoutVectorsAndCopiesRowsAsTheyLie) {
   EXPECT_EQ(shard->vector_type(), VectorType::kNone);
   EXPECT_EQ(shard->passage(0).topic, "topic");
   EXPECT_EQ(shard->passage(1).text, "more");
-  EXPECT_THAT(message_of([&] { check_encoder_fits(manifest, facts(3).encoder); }),
+  EXPECT_THAT(error_text([&] { check_encoder_fits(manifest, facts(3).encoder); }),
               HasSubstr("holds no vectors; ask it for bm25"));
 }
 
