@@ -3,6 +3,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "serving/detail/answer_json.hpp"
+
 namespace rookery::serving {
 namespace {
 
@@ -17,15 +19,6 @@ Json usage_of(const Answer& answer) {
   return {{"prompt_tokens", answer.prompt_tokens},
           {"completion_tokens", completion},
           {"total_tokens", answer.prompt_tokens + completion}};
-}
-
-Json passages_of(const Answer& answer) {
-  Json list = Json::array();
-  for (const Passage& passage : answer.passages()) {
-    list.push_back(
-        {{"id", passage->id}, {"title", passage->title}, {"source_id", passage->source_id}});
-  }
-  return list;
 }
 
 Json details_of(const Answer& answer) {
@@ -68,7 +61,7 @@ std::string CompletionFormat::whole(const Answer& answer) const {
       chat ? choice_of("message", {{"role", "assistant"}, {"content", answer.text}}, finish)
            : choice_of("text", answer.text, finish);
   json["usage"] = usage_of(answer);
-  json["passages"] = passages_of(answer);
+  json["passages"] = detail::passages_of(answer);
   json["rookery"] = details_of(answer);
   return dump(json);
 }
@@ -94,7 +87,7 @@ std::string CompletionFormat::closing(const Answer& answer) const {
   const std::string finish = to_string(answer.finish);
   json["choices"] =
       chat ? choice_of("delta", Json::object(), finish) : choice_of("text", "", finish);
-  json["passages"] = passages_of(answer);
+  json["passages"] = detail::passages_of(answer);
   json["rookery"] = details_of(answer);
   return server_sent_event(dump(json));
 }

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "serving/detail/answer_json.hpp"
 
 namespace rookery::serving {
 namespace {
@@ -20,15 +21,6 @@ std::string format(const char* pattern, auto... values) {
   std::array<char, 256> line{};
   std::snprintf(line.data(), line.size(), pattern, values...);
   return line.data();
-}
-
-Json passages_of(const Answer& answer) {
-  Json list = Json::array();
-  for (const Passage& passage : answer.passages()) {
-    list.push_back(
-        {{"id", passage->id}, {"title", passage->title}, {"source_id", passage->source_id}});
-  }
-  return list;
 }
 
 }  // namespace
@@ -136,7 +128,7 @@ Json RalmBench::report() const {
     const Answer& shown = run.answers[0];
     Json entry = {{"question", run.question},         {"text", shown.text},
                   {"tokens", shown.tokens.size()},    {"finish_reason", to_string(shown.finish)},
-                  {"token_hash", shown.token_hash()}, {"passages", passages_of(shown)}};
+                  {"token_hash", shown.token_hash()}, {"passages", detail::passages_of(shown)}};
     if (baseline && speculative) {
       const Answer& b = run.answers[*baseline];
       const Answer& s = run.answers[*speculative];
