@@ -139,7 +139,7 @@ TEST(ProcessIdentityTest, KnowsItselfAndTellsTheDeadFromTheLiving) {
   const auto identity = ProcessIdentity::of(child.pid());
   EXPECT_TRUE(identity.alive());
   child.signal(SIGKILL);
-  EXPECT_TRUE(wait_for_end(identity, 5s));
+  EXPECT_TRUE(wait_for_end(identity, 20s));
   EXPECT_FALSE(identity.alive()) << "a zombie has ended";
   child.wait();
   EXPECT_FALSE(identity.alive());
@@ -151,7 +151,7 @@ TEST(ProcessIdentityTest, KnowsItselfAndTellsTheDeadFromTheLiving) {
 
 TEST(ProcessIdentityTest, KillsWhatDoesNotListen) {
   auto polite = sleeper("exec sleep 60");
-  EXPECT_EQ(stop_process(ProcessIdentity::of(polite.pid()), 5s), StopResult::kTerminated);
+  EXPECT_EQ(stop_process(ProcessIdentity::of(polite.pid()), 20s), StopResult::kTerminated);
   base::SubprocessOptions options;
   // Says "deaf" once its trap is set; only then is it safe to signal it.
   options.command = {"/bin/sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 1; done"};

@@ -141,8 +141,9 @@ TEST_F(SecureColonyTest, ServesWhoeverHasAKeyAndTellsTheOthersWhy) {
   // Withdrawal is seen by running processes within a second.
   const auto old = retriever_pool::read_client_keys(home / "old.key");
   EXPECT_TRUE(eventually([&] {
-    return error_text([&] { (void)retriever_pool::fetch_view(head.routing, 500ms, old); }) !=
-           "(no error)";
+    const auto why =
+        error_text([&] { (void)retriever_pool::fetch_view(head.routing, 500ms, old); });
+    return why.find("it refused our key") != std::string::npos;
   }));
   const std::string foreign = (home / "foreign").string();
   ASSERT_EQ(rookery({"keys", "new", foreign}).code, 0);
@@ -155,9 +156,9 @@ TEST_F(SecureColonyTest, ServesWhoeverHasAKeyAndTellsTheOthersWhy) {
   EXPECT_THAT(refused[2].output, HasSubstr("it refused our key"));
 
   // The admin port is HTTPS, and goes on through a rotation.
-  EXPECT_NE(error_text([&] { fetch_status(head.http, 5s); }), "(no error)");
+  EXPECT_NE(error_text([&] { fetch_status(head.http, 20s); }), "(no error)");
   ASSERT_EQ(rookery({"keys", "rotate", keys, "--tls"}).code, 0);
-  EXPECT_EQ(fetch_status(head, 5s).colony, "secure");
+  EXPECT_EQ(fetch_status(head, 20s).colony, "secure");
   EXPECT_EQ(rookery({"down", "secure"}).code, 0);
 }
 
