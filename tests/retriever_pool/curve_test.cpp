@@ -75,13 +75,15 @@ TEST_F(CurveTest, AKeyThatIsNotOnTheListIsRefusedCountedAndTold) {
   const auto views = head(keys.server_keys());
   const CurvePair stranger = make_curve_pair();
 
-  const std::string text =
-      why_not(*views, {keys.server_keys().public_key, stranger.public_key, stranger.secret_key});
-
-  EXPECT_EQ(text,
-            views->endpoint() +
-                ": expected a head that answers within 1000 ms, got no connection: it refused "
-                "our key; have it added with: rookery keys client DIR NAME");
+  // On a busy machine an attempt may end before the handshake was refused; so below.
+  std::string text;
+  EXPECT_TRUE(eventually([&] {
+    text =
+        why_not(*views, {keys.server_keys().public_key, stranger.public_key, stranger.secret_key});
+    return text == views->endpoint() +
+                       ": expected a head that answers within 1000 ms, got no connection: it "
+                       "refused our key; have it added with: rookery keys client DIR NAME";
+  })) << text;
   EXPECT_GE(refused("unknown_key"), 1);
 }
 
@@ -89,7 +91,6 @@ TEST_F(CurveTest, KeysOnOneSideOnlyAreToldOnTheOther) {
   const auto closed = head(keys.server_keys());
   const auto open = head({});
 
-  // On a busy machine an attempt may end before the handshake was refused.
   std::string told;
   EXPECT_TRUE(eventually([&] {
     told = why_not(*closed, {});
@@ -107,8 +108,11 @@ TEST_F(CurveTest, AnotherColonysServerKeyEndsInAClearErrorToo) {
   CurveClientKeys own = client("trainer");
   own.server_public = make_curve_pair().public_key;
 
-  EXPECT_NE(why_not(*views, own).find("no connection: "), std::string::npos)
-      << why_not(*views, own);
+  std::string text;
+  EXPECT_TRUE(eventually([&] {
+    text = why_not(*views, own);
+    return text.find("no connection: ") != std::string::npos;
+  })) << text;
 }
 
 TEST_F(CurveTest, AClientThatIsAddedLaterComesInWithoutARestart) {
@@ -155,16 +159,16 @@ TEST_F(CurveTest, AWholePoolWorksUnderKeysAndARevokedClientIsCutOff) {
 
   keys.revoke("trainer");
 
-  request.deadline = 300ms;
+  request.deadline = 300ms;  // missed by chance on a busy machine, so that alone tells nothing
   EXPECT_TRUE(eventually([&] {
     try {
       (void)retriever->retrieve(request);
       return false;
     } catch (const RetrievalError&) {
-      return true;
+      return refused("withdrawn_key") >= 1;
     }
   }));
-  EXPECT_GE(refused("withdrawn_key"), 1);
+  EXPECT_THROW((void)retriever->retrieve(request), RetrievalError);
 }
 
 TEST_F(CurveTest, NoFrameOfAPeerWithoutKeysIsProcessed) {

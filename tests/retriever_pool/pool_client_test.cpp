@@ -118,11 +118,14 @@ TEST_F(PoolClientTest, SaysWhichShardIsMissingAtTheDeadline) {
   const auto pool = colony.client();
   expect_right(ask(*pool));
   colony.stop(1);
-  const auto begin = std::chrono::steady_clock::now();
-  EXPECT_EQ(fault(*pool, 100ms), RetrievalFault::kUnavailable);
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 2s);
-  EXPECT_EQ(last_text.find("shard 1 had no replica that could be asked before the deadline"), 0U)
-      << last_text;
+  // Again, because a call may end before the client has seen that the connection is gone.
+  EXPECT_TRUE(eventually([&] {
+    const auto begin = std::chrono::steady_clock::now();
+    const bool unavailable = fault(*pool, 100ms) == RetrievalFault::kUnavailable;
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, 10s);  // met only by a hang
+    return unavailable &&
+           last_text.find("shard 1 had no replica that could be asked before the deadline") == 0;
+  })) << last_text;
 }
 
 TEST_F(PoolClientTest, ASilentReplicaIsReplacedAfterItsAttempt) {
@@ -132,7 +135,8 @@ TEST_F(PoolClientTest, ASilentReplicaIsReplacedAfterItsAttempt) {
   colony.set_endpoint(0, silent.endpoint());
   colony.publish();
   PoolClientOptions options;
-  options.attempt_timeout = 1s;  // the other one must never be late, not even under a sanitizer
+  options.attempt_timeout = 1s;   // the other one must never be late, not even under a sanitizer
+  options.hedge.enabled = false;  // a slow answer of the other one would have it asked again
   const auto pool = colony.client(options);
   // Until it was chosen once; from then on it is a suspect and asked last.
   ASSERT_TRUE(eventually([&] {
@@ -153,6 +157,7 @@ TEST_F(PoolClientTest, ABrokenConnectionMovesWhatWasInFlight) {
   colony.publish();
   PoolClientOptions options;
   options.attempt_timeout = 60s;  // so that only the broken connection can help
+  options.hedge.enabled = false;
   const auto pool = colony.client(options);
   std::atomic<bool> answered = false;
   std::thread caller([&] {
@@ -175,7 +180,8 @@ TEST_F(PoolClientTest, AReplicaThatLeavesTheViewIsNotWaitedFor) {
   colony.set_state(1, ReplicaState::kLoading);
   colony.publish();
   PoolClientOptions options;
-  options.attempt_timeout = 60s;
+  options.attempt_timeout = 60s;  // so that only the view can help
+  options.hedge.enabled = false;
   const auto pool = colony.client(options);
   std::thread caller([&] { expect_right(ask(*pool)); });
   ASSERT_TRUE(eventually([&] { return silent.queries() == 1; }));
@@ -323,11 +329,11 @@ TEST_F(PoolClientTest, GenerationsAreNeverMixed) {
   colony.stop(1);
   colony.set_state(1, ReplicaState::kGone);
   colony.publish();
+  const std::int64_t before = colony.server(0).load().served;
   RetrievalAnswer answer;
   std::thread caller([&] { answer = ask(*pool); });
   // Shard 0 of the old generation has answered, shard 1 is waited for.
-  const std::int64_t before = colony.server(0).load().served;
-  EXPECT_TRUE(eventually([&] { return colony.server(0).load().served >= before; }));
+  EXPECT_TRUE(eventually([&] { return colony.server(0).load().served > before; }));
   colony.set_generation("91bc");
   colony.stop(0);
   colony.start(0);
