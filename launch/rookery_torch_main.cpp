@@ -26,6 +26,7 @@ void add_train(CLI::App& app, int& code) {
   command->add_option("--seed", options->seed, "Seed of order and random numbers");
   command->add_option("--json", options->json, "Write figures of the run to this file");
   command->add_flag("--resume", options->resume, "Go on from the checkpoint");
+  command->add_option("--trace", options->trace, "Folder that gets rank-N.json, for Perfetto");
   command->footer(
       "Example: torchrun --nproc-per-node 2 --no-python rookery-torch train "
       "configs/wiki.yaml --pool embedded");

@@ -87,11 +87,12 @@ std::unique_ptr<retriever_pool::GenerationLease> PatientRetriever::lease() {
 
 std::unique_ptr<retriever_pool::Retriever> open_retriever(
     const std::string& pool, const retriever_pool::EmbeddedPoolOptions& embedded,
-    const retriever_pool::ClientSettings& client) {
+    const retriever_pool::ClientSettings& client, base::Trace* trace) {
   if (pool == "embedded") return retriever_pool::open_embedded_pool(embedded);
   if (pool.starts_with("tcp://")) {
     retriever_pool::PoolClientOptions options;
     options.head = pool;
+    options.trace = trace;
     options.keys = retriever_pool::find_client_keys("");
     return retriever_pool::open_pool_client(client.applied(std::move(options)));
   }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "base/trace.hpp"
 #include "engine/text_encoder.hpp"
 #include "retriever_pool/client_settings.hpp"
 #include "retriever_pool/retriever.hpp"
@@ -43,9 +44,10 @@ class PatientRetriever final : public retriever_pool::Retriever {
 };
 
 /// `embedded` opens a snapshot in this process as `embedded` says; `tcp://…` is the head's endpoint
-/// of a colony. Throws `UserError` for anything else.
+/// of a colony, asked with spans in `trace` (may be null, else outlives it). Throws `UserError` for
+/// anything else.
 std::unique_ptr<retriever_pool::Retriever> open_retriever(
     const std::string& pool, const retriever_pool::EmbeddedPoolOptions& embedded,
-    const retriever_pool::ClientSettings& client = {});
+    const retriever_pool::ClientSettings& client = {}, base::Trace* trace = nullptr);
 
 }  // namespace rookery::trainer

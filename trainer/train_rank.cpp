@@ -1,8 +1,8 @@
 #include "trainer/train_rank.hpp"
 
-
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -83,10 +83,17 @@ int run_rank(const RankRunOptions& run) {
   const RankOptions rank_options = RankOptions::from_environment(options.group_timeout);
   const bool speaks = rank_options.rank == 0;
 
+  std::optional<base::Trace> trace_file;
+  if (!run.trace.empty()) {
+    const std::string name = "rank-" + std::to_string(rank_options.rank);
+    trace_file.emplace(std::filesystem::path(run.trace) / (name + ".json"), name);
+  }
+  base::Trace* const trace = trace_file ? &*trace_file : nullptr;
+
   auto questions = index_tools::read_questions(options.train);
   auto embedded = options.search.embedded(options.threads);
   embedded.snapshot = options.index.string();
-  PatientRetriever retriever(open_retriever(options.pool, embedded, options.client),
+  PatientRetriever retriever(open_retriever(options.pool, embedded, options.client, trace),
                              {.wait = options.retrieval_wait, .pause = {}});
   std::optional<TrainingCheckpoint> resumed;
   engine::Checkpoint encoder, generator;
@@ -104,7 +111,8 @@ int run_rank(const RankRunOptions& run) {
   TrainingRun training({.options = options,
                         .group = &group,
                         .retriever = &retriever,
-                        .questions = std::move(questions)},
+                        .questions = std::move(questions),
+                        .trace = trace},
                        encoder, generator);
   if (resumed) training.resume(*resumed);
   // The models hold copies by now.

@@ -10,6 +10,7 @@ struct RankRunOptions {
   std::string config, pool, index, checkpoint, json;
   std::int64_t steps = -1, seed = -1;
   bool resume = false;
+  std::string trace;  ///< a folder, which gets rank-N.json; none: no trace
 };
 
 /// Runs one rank from start to end: options, models, pool, ranks, steps, checkpoint, report.

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstddef>
 #include <span>
+#include <string_view>
 #include <utility>
 
 #include "base/checksum.hpp"
@@ -13,6 +14,8 @@ namespace rookery::trainer {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+constexpr std::string_view kTraced = "train";
 
 double ms_since(Clock::time_point begin) {
   return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
@@ -124,6 +127,7 @@ void TrainingRun::check_generation(const std::string& generation) {
 StepFigures TrainingRun::step() {
   const TrainOptions& options = parts_.options;
   ProcessGroup& group = *parts_.group;
+  const base::TraceSpan span(parts_.trace, kTraced, "step");
   std::vector<index_tools::Question> questions;
   for (const std::int64_t i : sampler_.batch(position_.step, group.rank())) {
     questions.push_back(parts_.questions[static_cast<std::size_t>(i)]);
@@ -131,7 +135,10 @@ StepFigures TrainingRun::step() {
   seed_step(options.seed, position_.step, group.rank());
   optimizer_.zero_gradients();
   BatchFigures batch;
-  const torch::Tensor loss = model_.loss(questions, retriever_, batch);
+  const torch::Tensor loss = [&] {
+    const base::TraceSpan forward(parts_.trace, kTraced, "encode, retrieve, forward");
+    return model_.loss(questions, retriever_, batch);
+  }();
   check_generation(batch.generation);
 
   auto begin = Clock::now();
@@ -145,10 +152,14 @@ StepFigures TrainingRun::step() {
                           (std::isnan(mean_loss) ? "nan" : "infinite") +
                           "); stopped before the weights moved; try a lower learning_rate");
   }
-  group.backward(loss);
+  {
+    const base::TraceSpan backward(parts_.trace, kTraced, "backward");
+    group.backward(loss);
+  }
   const double backward_ms = ms_since(begin);
 
   begin = Clock::now();
+  const base::TraceSpan update(parts_.trace, kTraced, "update");
   const double norm = optimizer_.gradient_norm();
   if (!std::isfinite(norm)) {
     throw base::UserError(where +
@@ -173,6 +184,7 @@ StepFigures TrainingRun::step() {
 }
 
 void TrainingRun::save() {
+  const base::TraceSpan span(parts_.trace, kTraced, "checkpoint");
   // All ranks hold the same weights; nobody goes on (or ends) before they are on disk.
   if (parts_.group->rank() == 0) {
     save_training_checkpoint({.question_encoder = model_.encoder_checkpoint(trained_against_),

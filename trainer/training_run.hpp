@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/trace.hpp"
 #include "index_tools/question_file.hpp"
 #include "retriever_pool/retriever.hpp"
 #include "trainer/optimizer.hpp"
@@ -26,6 +27,7 @@ class TrainingRun {
     ProcessGroup* group = nullptr;                   ///< outlives the run
     retriever_pool::Retriever* retriever = nullptr;  ///< outlives the run
     std::vector<index_tools::Question> questions;    ///< for training
+    base::Trace* trace = nullptr;                    ///< may be null, else outlives the run
   };
   /// Leases the live generation, the same on all ranks: a swap by the colony while the run lasts
   /// changes nothing for it. Throws `UserError` when the ranks do not see the same generation.

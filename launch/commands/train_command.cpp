@@ -29,7 +29,7 @@ constexpr int kInterrupted = 130;
 constexpr auto kGrace = 120s;
 
 struct TrainCommand {
-  std::string config, pool, index, checkpoint, json;
+  std::string config, pool, index, checkpoint, json, trace;
   int nproc = 0;
   std::int64_t steps = -1, seed = -1;
   bool resume = false, insecure = false;
@@ -64,10 +64,20 @@ std::vector<std::string> rank_command(const TrainCommand& options, const ColonyC
   add("--index", options.index);
   add("--checkpoint", options.checkpoint);
   add("--json", options.json);
+  add("--trace", options.trace);
   if (options.steps >= 0) add("--steps", std::to_string(options.steps));
   if (options.seed >= 0) add("--seed", std::to_string(options.seed));
   if (options.resume) command.emplace_back("--resume");
   return command;
+}
+
+void make_folder(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) {
+    throw base::UserError("--trace " + folder.string() +
+                          ": expected a folder that can be made, got: " + error.message());
+  }
 }
 
 /// Starts the ranks and watches them: the first that fails ends the others, and its code is ours.
@@ -143,6 +153,7 @@ int run_ranks(const std::vector<std::string>& command, int ranks, int threads, b
 int run_train(const TrainCommand& options) {
   const ColonyConfig config = ColonyConfig::load(options.config);
   const std::vector<std::string> command = rank_command(options, config);
+  if (!options.trace.empty()) make_folder(options.trace);
   // Under torchrun or Slurm we are one rank already.
   if (std::getenv("RANK") != nullptr && std::getenv("WORLD_SIZE") != nullptr) {
     base::SubprocessOptions child;
@@ -171,6 +182,8 @@ void add_train_command(CLI::App& app) {
   command->add_option("--seed", options->seed, "train.seed")->check(CLI::NonNegativeNumber);
   command->add_flag("--resume", options->resume, "Go on from the checkpoint, bit for bit");
   command->add_option("--json", options->json, "Write figures of the run to this file");
+  command->add_option("--trace", options->trace,
+                      "Write rank-N.json into this folder, for ui.perfetto.dev");
   command->add_flag("--insecure", options->insecure,
                     "allow MASTER_ADDR beyond loopback: torch's process group has no keys");
   add_keys_flag(*command);

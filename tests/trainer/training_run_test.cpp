@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <fstream>
 #include <limits>
+#include <map>
+#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "base/error.hpp"
@@ -210,6 +213,35 @@ TEST(TrainingRun, RefusesToResumeAnotherRun) {
   options.checkpoint = folder / "nowhere";
   EXPECT_THAT(run_one(options, {}, 1000, true).error,
               ::testing::HasSubstr("expected a checkpoint of a training run, found none"));
+}
+
+TEST(TrainingRun, ATraceHasEveryStepAndItsPhases) {
+  TempFolder folder;
+  TrainOptions options = tiny_options(folder);
+  options.steps = 3;
+  ProcessGroup group({});
+  TinyPool pool;
+  {
+    base::Trace trace(folder / "rank-0.json", "rank-0");
+    TrainingRun run({.options = options,
+                     .group = &group,
+                     .retriever = &pool,
+                     .questions = tiny_questions(11),
+                     .trace = &trace},
+                    tiny_encoder(), tiny_generator());
+    (void)run.run([](const StepFigures&) {}, [] { return false; });
+  }
+  std::ifstream file(folder / "rank-0.json");
+  std::map<std::string, int> spans;
+  for (const auto& event : nlohmann::json::parse(file)) {
+    if (event.at("ph") == "X") ++spans[event.at("name")];
+  }
+  const std::map<std::string, int> expected{{"step", 3},
+                                            {"encode, retrieve, forward", 3},
+                                            {"backward", 3},
+                                            {"update", 3},
+                                            {"checkpoint", 1}};
+  EXPECT_EQ(spans, expected);
 }
 
 TEST(TrainingRun, TwoRanksEqualOneRankWithTheDoubledBatch) {
