@@ -438,6 +438,67 @@ TEST_F(ColonyProcessTest, ScalesAndRestartsWhileQueriesGoOnAndNothingIsLost) {
   EXPECT_THAT(refused.output, HasSubstr("holds the last replica of shard 0"));
 }
 
+/// Callers that keep a colony's queues full: each asks for a great batch again and again.
+class CrowdOfCallers {
+ public:
+  CrowdOfCallers(const std::vector<std::vector<float>>& vectors, int callers)
+      : pool_(retriever_pool::open_pool_client({.head = head_routing_endpoint("tiny")})) {
+    constexpr std::size_t kQueries = 512;
+    for (std::size_t i = 0; i < kQueries; ++i) {
+      const auto& vector = vectors[i % vectors.size()];
+      queries_.insert(queries_.end(), vector.begin(), vector.end());
+    }
+    for (int i = 0; i < callers; ++i) threads_.emplace_back([this] { run(); });
+  }
+  ~CrowdOfCallers() {
+    stopping_ = true;
+    for (auto& thread : threads_) thread.join();
+  }
+  CrowdOfCallers(const CrowdOfCallers&) = delete;
+  CrowdOfCallers& operator=(const CrowdOfCallers&) = delete;
+  std::atomic<int> answered = 0;
+
+ private:
+  void run() {
+    while (!stopping_) {
+      retriever_pool::RetrievalRequest request;
+      request.queries = queries_;
+      request.want_passages = false;
+      request.deadline = 5s;
+      try {
+        (void)pool_->retrieve(request);
+        ++answered;
+      } catch (const retriever_pool::RetrievalError&) {  // refused: the queue is full
+      }
+    }
+  }
+  std::vector<float> queries_;
+  std::unique_ptr<retriever_pool::Retriever> pool_;
+  std::atomic<bool> stopping_ = false;
+  std::vector<std::thread> threads_;
+};
+
+TEST_F(ColonyProcessTest, ScalesUpWhileRequestsWaitAndDownWhenNoneDoes) {
+  write_config(
+      ", autoscale: {replicas_min: 2, replicas_max: 3, queue_wait_ms: 1, up_after_ms: 300, "
+      "down_after_ms: 1000}");
+  up();
+  const auto reasons = [] {
+    std::string text;
+    for (const auto& operation : status().operations) text += operation.text + "\n";
+    return text;
+  };
+  {
+    const CrowdOfCallers crowd(vectors, 12);
+    EXPECT_TRUE(eventually([] { return status().members.size() == 6; })) << logs();
+    EXPECT_TRUE(eventually([] { return status().complete; }));
+    EXPECT_THAT(reasons(), HasSubstr("autoscale: requests wait "));
+    EXPECT_GT(crowd.answered, 0);
+  }
+  EXPECT_TRUE(eventually([] { return status().members.size() == 4; })) << logs();
+  EXPECT_TRUE(status().complete);
+}
+
 TEST_F(ColonyProcessTest, ServesSeveralIndexesByTheirNames) {
   base::write_file_atomically(config(),
                               "colony: tiny\nindex: {path: " + (home / "index").string() +
