@@ -300,7 +300,8 @@ TEST(ColonyPlanStepsTest, ADrainWhoseNodesCrashIsTakenBackAndTheIndexIsFree) {
   auto back = request("drain");
   back.agent = "c";
   EXPECT_EQ(world.plan.order(back).status, 202);
-  EXPECT_TRUE(world.rest());
+  world.ticks(100);
+  EXPECT_TRUE(world.at_rest()) << "at once";
 }
 
 TEST(ColonyPlanStepsTest, ADrainedAgentGivesItsNodesAwayAndTakesThemWhenUndrained) {
