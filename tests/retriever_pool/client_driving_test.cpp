@@ -48,10 +48,13 @@ class ClientDrivingTest : public ::testing::Test {
   [[nodiscard]] bool arrived(int queries) const {
     return eventually([&] { return silent->queries() == queries; });
   }
+  /// Returns when the client knows: a call that it took before would go to the silent one.
   void add_the_other(ReplicaState silent_becomes) {
     colony.set_state(0, silent_becomes);
     colony.set_state(1, ReplicaState::kReady);
+    colony.generation().index.encoder_name = "with the other";
     colony.publish();
+    ASSERT_TRUE(eventually([&] { return pool->description().encoder_name == "with the other"; }));
   }
   static bool over(const std::future<std::string>& call) {
     return eventually([&] { return call.wait_for(0s) == std::future_status::ready; });
