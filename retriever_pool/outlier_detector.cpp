@@ -29,6 +29,7 @@ bool OutlierDetector::answered(double relative, std::optional<double> peers, Tim
       return false;
     case State::kProbation:
       if (peers && relative > limit) {
+        if (++bad_ < kBadAnswers) return false;
         eject(now, true);
         return true;
       }
@@ -37,7 +38,7 @@ bool OutlierDetector::answered(double relative, std::optional<double> peers, Tim
     case State::kIn:
       break;
   }
-  const auto own = median(kCalls);
+  const auto own = quantile(kCalls, kSlowShare);
   if (!own || !peers || *own <= limit) return false;
   eject(now, true);
   return true;
@@ -70,6 +71,7 @@ void OutlierDetector::probation(Time now, std::int32_t good_answers) {
   until_ = now;
   probed_ = {};
   good_left_ = good_answers;
+  bad_ = 0;
 }
 
 void OutlierDetector::eject(Time now, bool slow) {
@@ -85,6 +87,7 @@ void OutlierDetector::eject(Time now, bool slow) {
   failures_ = 0;
   count_ = 0;
   good_left_ = kGoodAnswers;
+  bad_ = 0;
 }
 
 void OutlierDetector::good(Time) {
@@ -93,10 +96,11 @@ void OutlierDetector::good(Time) {
   slow_ = false;
 }
 
-std::optional<double> OutlierDetector::median(std::size_t calls) const {
+std::optional<double> OutlierDetector::quantile(std::size_t calls, double share) const {
   if (count_ < calls || count_ == 0) return std::nullopt;
   std::array<float, kCalls> sorted = ring_;
-  const auto middle = sorted.begin() + static_cast<std::ptrdiff_t>(count_ / 2);
+  const auto middle =
+      sorted.begin() + static_cast<std::ptrdiff_t>(share * static_cast<double>(count_));
   std::nth_element(sorted.begin(), middle, sorted.begin() + static_cast<std::ptrdiff_t>(count_));
   return static_cast<double>(*middle);
 }

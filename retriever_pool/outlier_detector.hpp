@@ -20,12 +20,17 @@ class OutlierDetector {
   using Time = std::chrono::steady_clock::time_point;
   static constexpr std::int32_t kFailuresInARow = 3;
   static constexpr double kSlow = 3;         ///< times the median of its peers
-  static constexpr std::size_t kCalls = 20;  ///< that its own median is of
+  static constexpr std::size_t kCalls = 20;  ///< that its own pace is taken from
+  /// Only so few of them may be faster than the limit. A link that stops for a moment, as TCP does
+  /// at each lost packet, delays all that is on it but not what came between; a slow replica has no
+  /// fast answers.
+  static constexpr double kSlowShare = 0.2;
   static constexpr std::size_t kCallsOfPeers = 5;
   static constexpr std::chrono::milliseconds kEjectionMin{1000}, kEjectionMax{30'000};
   static constexpr std::chrono::milliseconds kProbeEvery{1000};
   static constexpr std::chrono::milliseconds kForgiveAfter{60'000};  ///< one ejection less
   static constexpr std::int32_t kGoodAnswers = 2;                    ///< end a probation
+  static constexpr std::int32_t kBadAnswers = 2;  ///< and so do these, if they come first
 
   enum class State { kIn, kEjected, kProbation };
 
@@ -44,9 +49,12 @@ class OutlierDetector {
   [[nodiscard]] bool probe_due(Time now) const;
   void probe_sent(Time now) { probed_ = now; }
   /// Of its last 20 answers; nothing when it gave fewer than `calls`.
-  [[nodiscard]] std::optional<double> median(std::size_t calls) const;
+  [[nodiscard]] std::optional<double> median(std::size_t calls) const {
+    return quantile(calls, 0.5);
+  }
 
  private:
+  [[nodiscard]] std::optional<double> quantile(std::size_t calls, double share) const;
   void eject(Time now, bool slow);
   void probation(Time now, std::int32_t good_answers);
   void good(Time now);
@@ -55,7 +63,7 @@ class OutlierDetector {
   bool slow_ = false;  // ejected for that: a ping does not show that it is fast again
   Time until_{};       // of the ejection; after it, probation
   Time probed_{}, ejected_{};
-  std::int32_t failures_ = 0, good_left_ = 0, ejections_ = 0;
+  std::int32_t failures_ = 0, good_left_ = 0, bad_ = 0, ejections_ = 0;
   std::array<float, kCalls> ring_{};
   std::size_t next_ = 0, count_ = 0;
 };

@@ -125,9 +125,22 @@ TEST(OutlierDetectorTest, TheSlowAreEjectedBesideTheirPeersAndPingsDoNotBringThe
   EXPECT_TRUE(outlier.answered(10, 1.0, kStart));
   for (int i = 0; i < 9; ++i) outlier.ponged(kStart + 2s);
   EXPECT_EQ(outlier.state(kStart + 2s), State::kProbation);
+  EXPECT_FALSE(outlier.answered(10, 1.0, kStart + 2s));        // once can happen to anyone
   EXPECT_TRUE(outlier.answered(10, 1.0, kStart + 2s));         // still slow
   EXPECT_EQ(outlier.state(kStart + 3999ms), State::kEjected);  // for twice as long
   EXPECT_EQ(outlier.state(kStart + 4s), State::kProbation);
+}
+
+TEST(OutlierDetectorTest, ALinkThatPausesAndGoesOnIsNoSlowReplica) {
+  OutlierDetector outlier;
+  for (int i = 0; i < 200; ++i) {
+    EXPECT_FALSE(outlier.answered(i % 20 < 15 ? 10 : 1, 1.0, kStart)) << i;
+  }
+  outlier.silent(kStart);
+  EXPECT_FALSE(outlier.answered(10, 1.0, kStart));
+  outlier.answered(1, 1.0, kStart);
+  outlier.answered(1, 1.0, kStart);
+  EXPECT_EQ(outlier.state(kStart), State::kIn);
 }
 
 TEST(OutlierDetectorTest, WhereAllAreSlowOrAloneNobodyIsAnOutlier) {

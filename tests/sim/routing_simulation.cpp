@@ -79,6 +79,7 @@ class Simulation final : public RoutingPort {
     if (static_cast<double>(report_.hedges) > most) {
       lie(std::to_string(report_.hedges) + " hedges");
     }
+    std::sort(report_.latencies_ms.begin(), report_.latencies_ms.end());
     return report_;
   }
 
@@ -111,6 +112,8 @@ class Simulation final : public RoutingPort {
     if (found == open_.end()) return lie(name + " ended twice");
     if (now_ > found->second + kDeadline + 2ms) lie(name + " ended late");
     ledger_.call_over(call);
+    report_.latencies_ms.push_back(
+        std::chrono::duration<double, std::milli>(now_ - found->second).count());
     report_.attempts += result.attempts;
     report_.hedges += result.hedges;
     // A first one, failures_max, a hedge and a probe a shard, and those whose connection broke.
@@ -164,13 +167,17 @@ class Simulation final : public RoutingPort {
     schedule(now_ + microseconds(random_() % 20'000),
              [this, number] { core_.connected(number, now_); });
   }
-  void carry(Server& server, int way, std::function<void()> arrive) {
+  void carry(Server& server, int way, std::function<void()> arrive, std::int32_t segments = 1) {
     if (server.clogged[way]) {
       server.held[way].push_back(std::move(arrive));
       return;
     }
-    auto delay = microseconds(30 + static_cast<std::int64_t>(100 * chance()));
+    auto delay = plan_.delay + microseconds(static_cast<std::int64_t>(
+                                   (2 * chance() - 1) * static_cast<double>(plan_.jitter.count())));
     if (chance() < 0.002) delay += 20ms;  // a packet that was sent again
+    for (std::int32_t segment = 0; segment < segments; ++segment) {
+      if (plan_.loss > 0 && chance() < plan_.loss) delay = plan_.delay + plan_.retransmission;
+    }
     // A connection keeps its order.
     server.last_arrival[way] = std::max(server.last_arrival[way], now_ + delay);
     schedule(server.last_arrival[way],
@@ -182,14 +189,16 @@ class Simulation final : public RoutingPort {
   bool deliver(Replica number, PendingRequest request) {
     Server* to = server(number);
     if (to == nullptr || !to->connected) return false;
-    carry(*to, 0, [this, number, request = std::move(request)]() mutable {
+    const bool query = request.header.type == wire::Type::kQuery;
+    const auto handle = [this, number, request = std::move(request)]() mutable {
       Server& server = servers_.at(number);
       if (server.frozen) {
         server.thawing.push_back([this, number, request] { arrive(servers_.at(number), request); });
       } else {
         arrive(server, request);
       }
-    });
+    };
+    carry(*to, 0, handle, query ? plan_.query_segments : 1);
     return true;
   }
   bool send_query(const QueryMessage& message) override {
@@ -427,6 +436,12 @@ class Simulation final : public RoutingPort {
 };
 
 }  // namespace
+
+double SimulationReport::percentile(double share) const {
+  if (latencies_ms.empty()) return 0;
+  const double rank = share * static_cast<double>(latencies_ms.size() - 1);
+  return latencies_ms[static_cast<std::size_t>(rank)];
+}
 
 SimulationReport simulate(const SimulationPlan& plan) { return Simulation(plan).run(); }
 

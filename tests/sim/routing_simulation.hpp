@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -16,13 +17,23 @@ struct SimulationPlan {
   bool faults = true;    ///< one fault after another; else calm weather
   bool swizzle = false;  ///< every fault is a swizzle-clog
   bool swap = false;     ///< the colony moves to another generation in the middle
+  /// A message takes that long each way, up to `jitter` sooner or later.
+  std::chrono::microseconds delay{80}, jitter{50};
+  /// Share of segments that TCP sends again, so much later; what follows on the link waits for
+  /// them.
+  double loss = 0;
+  std::chrono::milliseconds retransmission{200};
+  std::int32_t query_segments = 1;  ///< of a query; other messages have one
 };
 
 struct SimulationReport {
   std::vector<std::string> lies;  ///< what broke a promise; empty: nothing
   std::int64_t begun = 0, answered = 0, errors = 0;
   std::int64_t attempts = 0, hedges = 0, searched = 0;
-  double last_error_s = 0;  ///< after the last fault was over, of calls begun after it
+  std::vector<double> latencies_ms;  ///< of all calls, rising
+  double last_error_s = 0;           ///< after the last fault was over, of calls begun after it
+  /// Nearest rank.
+  [[nodiscard]] double percentile(double share) const;
 };
 
 /// Runs the client's real decisions against simulated servers (with the real admission queue) over

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <string>
 
@@ -65,6 +66,32 @@ TEST(RoutingSimulationTest, ASwizzleClogStartsNoStorm) {
     wanted += static_cast<double>(report.begun * plan.shards);
   }
   EXPECT_LE(attempts, 1.2 * wanted);
+}
+
+SimulationReport with_loss(double loss, std::chrono::milliseconds retransmission) {
+  SimulationPlan plan;
+  plan.replicas = 2;
+  plan.calls = 10'000;
+  plan.calls_per_s = 75;
+  plan.faults = false;
+  plan.delay = std::chrono::milliseconds(20);
+  plan.jitter = std::chrono::milliseconds(10);
+  plan.query_segments = 3;
+  plan.loss = loss;
+  plan.retransmission = retransmission;
+  const SimulationReport report = simulate(plan);
+  EXPECT_TRUE(report.lies.empty()) << told(plan, report);
+  EXPECT_EQ(report.errors, 0);
+  return report;
+}
+
+TEST(RoutingSimulationTest, LinksThatPauseForLostSegmentsKeepTheirReplicasInUse) {
+  using namespace std::chrono_literals;
+  const auto sound = with_loss(0, 200ms);
+  // As TCP repairs a loss when more follows on the link: one and a quarter round trip, and the gap.
+  EXPECT_LE(with_loss(0.01, 75ms).percentile(0.99), 2 * sound.percentile(0.99));
+  // Its timer alone: four of ten calls meet a pause, copies are one in twenty; half must not.
+  EXPECT_LE(with_loss(0.01, 200ms).percentile(0.5), 1.3 * sound.percentile(0.5));
 }
 
 }  // namespace
