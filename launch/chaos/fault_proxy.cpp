@@ -29,9 +29,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-constexpr std::size_t kPieceBytes = 1024;
+constexpr std::size_t kPieceBytes = 1448;      // a segment of TCP on Ethernet
 constexpr std::size_t kBufferBytes = 1 << 20;  // a direction holds so much, then the sender waits
-constexpr double kSegmentBytes = 1448;
+constexpr double kRepairTrips = 1.25;  // round trips from a later segment to the repair: RFC 8985
 
 sockaddr_in parse_target(const std::string& target) {
   std::string text = target;
@@ -51,7 +51,9 @@ sockaddr_in parse_target(const std::string& target) {
 }
 
 struct Piece {
-  Clock::time_point due;
+  Clock::time_point due;      // never before that of the piece ahead: TCP keeps the order
+  Clock::time_point arrival;  // if nothing ahead held it up
+  bool lost = false;          // it arrives by TCP's timer, unless something behind it shows the gap
   std::string bytes;
 };
 
@@ -61,6 +63,7 @@ struct Flow {
   std::deque<Piece> pieces;
   std::size_t buffered = 0, sent_of_first = 0;
   Clock::time_point last_due{}, line_free{};
+  std::size_t lost = 0;     // of `pieces`, and not repaired yet
   std::int64_t passed = 0;  // since `cut_after` was set
   bool ended = false;       // the sender has closed
   bool closed = false;      // and we told the receiver, or cut it
@@ -184,8 +187,8 @@ struct FaultProxy::Impl {
     connection.server = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     const int on = 1;
     ::setsockopt(connection.server, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    connection.up = {connection.client, connection.server, {}, 0, 0, {}, {}, 0, false, false};
-    connection.down = {connection.server, connection.client, {}, 0, 0, {}, {}, 0, false, false};
+    connection.up = {connection.client, connection.server, {}, 0, 0, {}, {}, 0, 0, false, false};
+    connection.down = {connection.server, connection.client, {}, 0, 0, {}, {}, 0, 0, false, false};
     connection.connecting = true;
     if (::connect(connection.server, reinterpret_cast<const sockaddr*>(&server_address),
                   sizeof server_address) != 0 &&
@@ -225,6 +228,7 @@ struct FaultProxy::Impl {
       flow.sent_of_first += static_cast<std::size_t>(sent);
       flow.buffered -= static_cast<std::size_t>(sent);
       if (flow.sent_of_first == piece.bytes.size()) {
+        if (piece.lost) --flow.lost;
         flow.pieces.pop_front();
         flow.sent_of_first = 0;
       }
@@ -232,7 +236,7 @@ struct FaultProxy::Impl {
         if (!fault.half_close) return cut(connection);
         ++counts.resets;
         flow.pieces.clear();
-        flow.buffered = 0;
+        flow.buffered = flow.lost = 0;
         flow.ended = true;
       }
     }
@@ -245,7 +249,7 @@ struct FaultProxy::Impl {
   void take(Flow& flow, const FlowFaults& fault, std::string_view bytes, Clock::time_point now) {
     std::uniform_real_distribution<double> chance(0, 1);
     for (std::size_t at = 0; at < bytes.size(); at += kPieceBytes) {
-      Piece piece{now, std::string(bytes.substr(at, kPieceBytes))};
+      Piece piece{now, now, false, std::string(bytes.substr(at, kPieceBytes))};
       if (fault.swallowed) {
         ++counts.damaged;
         continue;
@@ -254,11 +258,8 @@ struct FaultProxy::Impl {
       if (fault.jitter.count() > 0) {
         late += (2 * chance(random) - 1) * std::chrono::duration<double, std::milli>(fault.jitter);
       }
-      if (fault.loss > 0 &&
-          chance(random) <
-              fault.loss * std::max(1.0, static_cast<double>(piece.bytes.size()) / kSegmentBytes)) {
-        late += fault.retransmit;
-      }
+      piece.lost = fault.loss > 0 && chance(random) < fault.loss;
+      if (piece.lost) late += fault.retransmit;
       piece.due += std::chrono::duration_cast<Clock::duration>(
           std::max(late, std::chrono::duration<double, std::milli>(0)));
       if (fault.bytes_per_s > 0) {
@@ -268,7 +269,13 @@ struct FaultProxy::Impl {
                 static_cast<double>(piece.bytes.size()) / static_cast<double>(fault.bytes_per_s)));
         piece.due += flow.line_free - now;
       }
-      piece.due = flow.last_due = std::max(piece.due, flow.last_due);  // TCP keeps the order
+      piece.arrival = piece.due;
+      if (piece.lost) {
+        ++flow.lost;
+      } else if (flow.lost > 0) {
+        repair(flow, fault, now);
+      }
+      piece.due = flow.last_due = std::max(piece.due, flow.last_due);
       if (fault.corruption > 0 && chance(random) < fault.corruption) {
         const auto bit = random() % (piece.bytes.size() * 8);
         piece.bytes[bit / 8] = static_cast<char>(piece.bytes[bit / 8] ^ (1 << (bit % 8)));
@@ -279,10 +286,25 @@ struct FaultProxy::Impl {
       if (twice) {
         ++counts.damaged;
         flow.buffered += piece.bytes.size();
+        flow.lost += piece.lost;
         flow.pieces.push_back(piece);
       }
       flow.pieces.push_back(std::move(piece));
     }
+  }
+
+  /// A segment went out behind lost ones: its acknowledgement tells the sender of the gap, which
+  /// sends them again at once.
+  void repair(Flow& flow, const FlowFaults& fault, Clock::time_point now) const {
+    const auto trip = faults.to_server.delay + faults.to_client.delay;
+    const auto repaired =
+        now + fault.delay + std::chrono::duration_cast<Clock::duration>(kRepairTrips * trip);
+    flow.last_due = {};
+    for (Piece& piece : flow.pieces) {
+      if (std::exchange(piece.lost, false)) piece.arrival = std::min(piece.arrival, repaired);
+      piece.due = flow.last_due = std::max(piece.arrival, flow.last_due);
+    }
+    flow.lost = 0;
   }
 
   void cut(Connection& connection) {

@@ -14,13 +14,14 @@ struct FlowFaults {
   std::chrono::milliseconds jitter{
       0};                        ///< each piece comes up to so much sooner or later; in order
   std::int64_t bytes_per_s = 0;  ///< 0: no limit
-  double loss = 0;  ///< share of 1,448-byte segments that TCP must send again: they and what
-                    ///< follows come `retransmit` later
+  /// Share of segments (1,448 bytes or less) that TCP must send again. They and what follows come
+  /// `retransmit` later, or, where a later segment shows the gap, 1.25 round trips after that one.
+  double loss = 0;
   std::chrono::milliseconds retransmit{200};
   bool held = false;       ///< a partition: nothing passes, nothing is lost; it goes on when healed
   bool swallowed = false;  ///< a black hole: bytes are taken and vanish
-  double corruption = 0;   ///< chance of one flipped bit in a piece of 1 KiB or less
-  double duplication = 0;  ///< chance that such a piece comes twice, which breaks the stream
+  double corruption = 0;   ///< chance of one flipped bit in a segment
+  double duplication = 0;  ///< chance that a segment comes twice, which breaks the stream
   /// After so many bytes (counted from when this was set) the connection is cut in mid-frame.
   std::optional<std::int64_t> cut_after = {};
   bool half_close = false;  ///< with `cut_after`: only this direction ends, with FIN; else RST
