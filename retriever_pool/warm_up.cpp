@@ -1,6 +1,7 @@
 #include "retriever_pool/warm_up.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <span>
 #include <utility>
@@ -15,6 +16,7 @@ namespace {
 
 constexpr std::int64_t kProbedIds = kBatchMax;
 constexpr std::size_t kWordsOfAPassage = 12;
+constexpr std::size_t kQueriesAtOnce = 4;
 
 std::vector<ReplicaView> ready_replicas(const RoutingView& view, const GenerationView& generation,
                                         std::int32_t shard) {
@@ -44,21 +46,55 @@ detail::NodeProbe probe_of(zmq::context_t& context, const ReplicaView& node,
   }
 }
 
+/// The nodes serve others meanwhile: a hundred queries in one message would hold them up for as
+/// long as a hundred of theirs take.
+struct Piece {
+  std::string body;
+  std::uint32_t batch = 0;
+};
+std::vector<Piece> pieces_of(const RetrievalRequest& request, std::int32_t dimension) {
+  std::vector<Piece> pieces;
+  if (!request.ids.empty()) {
+    pieces.push_back(
+        {wire::encode_query(request, dimension), static_cast<std::uint32_t>(request.ids.size())});
+    return pieces;
+  }
+  const auto width = static_cast<std::size_t>(dimension);
+  const bool dense = request.texts.empty();
+  const std::size_t batch = dense ? request.queries.size() / width : request.texts.size();
+  for (std::size_t at = 0; at < batch; at += kQueriesAtOnce) {
+    const std::size_t count = std::min(kQueriesAtOnce, batch - at);
+    RetrievalRequest part = request;
+    if (dense) {
+      part.queries = request.queries.subspan(at * width, count * width);
+    } else {
+      part.texts = request.texts.subspan(at, count);
+    }
+    pieces.push_back({wire::encode_query(part, dimension), static_cast<std::uint32_t>(count)});
+  }
+  return pieces;
+}
+
+wire::AnswerBody ask_node(detail::NodeProbe& probe, std::span<const Piece> pieces, std::int32_t k,
+                          const wire::AnswerShape& shape) {
+  wire::AnswerBody all;
+  for (const Piece& piece : pieces) {
+    auto came = probe.ask(piece.body, piece.batch, static_cast<std::uint32_t>(k), shape);
+    std::move(came.rows.begin(), came.rows.end(), std::back_inserter(all.rows));
+  }
+  return all;
+}
+
 /// One question to all shards. `every`: to every replica of them.
 RetrievalAnswer ask_shards(const RoutingView& view, const GenerationView& generation,
                            const RetrievalRequest& request, bool every,
                            const WarmUpOptions& options) {
   zmq::context_t context;
   const std::int32_t dimension = generation.index.dimension;
-  const std::string body = wire::encode_query(request, dimension);
-  const bool look_up = !request.ids.empty();
-  const auto batch = static_cast<std::uint32_t>(
-      look_up                 ? request.ids.size()
-      : request.texts.empty() ? request.queries.size() / static_cast<std::size_t>(dimension)
-                              : request.texts.size());
+  const auto pieces = pieces_of(request, dimension);
   wire::AnswerShape shape{request.want_passages, request.want_vectors, dimension};
-  shape.look_up = look_up;
-  const std::int32_t k = look_up ? 1 : request.k;
+  shape.look_up = !request.ids.empty();
+  const std::int32_t k = shape.look_up ? 1 : request.k;
   std::vector<wire::AnswerBody> answers;
   for (std::int32_t shard = 0; shard < generation.shards; ++shard) {
     std::optional<wire::AnswerBody> answer;
@@ -67,7 +103,7 @@ RetrievalAnswer ask_shards(const RoutingView& view, const GenerationView& genera
       if (answer && !every) break;
       try {
         auto probe = probe_of(context, node, generation, options);
-        auto came = probe.ask(body, batch, static_cast<std::uint32_t>(k), shape);
+        auto came = ask_node(probe, pieces, k, shape);
         if (!answer) answer = std::move(came);
       } catch (const RetrievalError& error) {
         if (every || error.fault() == RetrievalFault::kInvalid) throw;
