@@ -1,5 +1,9 @@
 #include "actors/shard_host.hpp"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <future>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -7,6 +11,25 @@
 #include "index_tools/snapshot.hpp"
 
 namespace rookery::actors {
+namespace {
+
+constexpr int kLoadingNice = 15;
+
+using Shard = std::shared_ptr<const index_tools::SnapshotShard>;
+
+/// All of a shard's bytes are read for their checksums: while others on this machine serve, with
+/// what they leave of it. On a thread of its own, because the priority cannot be raised again and
+/// goes over to the threads that a thread starts.
+Shard load_quietly(const std::filesystem::path& snapshot, std::int32_t shard) {
+  return std::async(std::launch::async,
+                    [&]() -> Shard {
+                      ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kLoadingNice);
+                      return index_tools::open_shard(snapshot, shard);
+                    })
+      .get();
+}
+
+}  // namespace
 
 struct ShardHost::Impl {
   Impl(ShardHostSetup host_setup, base::Metrics& process_metrics)
@@ -14,8 +37,7 @@ struct ShardHost::Impl {
 
   void run() {
     try {
-      const std::shared_ptr<const index_tools::SnapshotShard> shard =
-          index_tools::open_shard(setup.snapshot, setup.shard);
+      const Shard shard = load_quietly(setup.snapshot, setup.shard);
       setup.server.metric = index_tools::load_manifest(setup.snapshot).metric;
       auto fresh = std::make_unique<retriever_pool::QueryServer>(setup.server, shard,
                                                                  setup.generation, metrics);

@@ -81,6 +81,7 @@ struct QueryServer::Impl {
     router.set(zmq::sockopt::router_mandatory, true);
     gate.guard(router);
     bound = detail::bind_or_explain(router, options.bind);
+    service.rehearse();
     search_thread = std::thread([this] { search_loop(); });
     try {
       socket_thread = std::thread([this] { socket_loop(); });

@@ -17,6 +17,10 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::microseconds;
 
+constexpr std::chrono::seconds kRehearsal{10};
+constexpr std::uint32_t kRehearsedDocuments = 10;
+constexpr std::size_t kRehearsedBytes = 200;
+
 microseconds elapsed(Clock::time_point begin, Clock::time_point end) {
   return std::chrono::duration_cast<microseconds>(end - begin);
 }
@@ -258,6 +262,28 @@ std::vector<ServiceScan> ShardService::serve(std::span<const PendingRequest> req
     done.push_back(std::move(report));
   }
   return done;
+}
+
+void ShardService::rehearse() const {
+  const index_tools::SnapshotShard& shard = indexes_->shard();
+  if (shard.count() == 0) return;
+  const bool dense = shard.dimension() > 0;
+  Document row;
+  fill_document(shard, 0, {!dense, dense, false}, row);
+  PendingRequest request;
+  request.header.type = wire::Type::kQuery;
+  request.deadline = Clock::now() + kRehearsal;
+  wire::QueryBody& query = request.body;
+  query.batch = 1;
+  query.k = kRehearsedDocuments;
+  query.dimension = static_cast<std::uint32_t>(shard.dimension());
+  if (dense) {
+    query.queries = std::move(row.vector);
+  } else {
+    const std::string text = row.title + " " + row.text;
+    query.texts = {text.substr(0, text.find(' ', kRehearsedBytes))};
+  }
+  (void)serve(std::span(&request, 1), {}, [](const ServiceReply&) {});
 }
 
 ServiceReply ShardService::answer(const PendingRequest& request, const Scan& scan,

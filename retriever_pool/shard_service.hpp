@@ -64,6 +64,9 @@ class ShardService {
   [[nodiscard]] std::vector<ServiceScan> serve(
       std::span<const PendingRequest> requests, const QueryServerLoad& load,
       const std::function<void(ServiceReply)>& reply) const;
+  /// Searches for a row of its own, and forgets the answer: the first query of a fresh process
+  /// waits for caches and threads, and no client shall.
+  void rehearse() const;
   /// Queries that were answered lately, as the answer to a request for `count` of them.
   [[nodiscard]] ServiceReply sample_reply(const PendingRequest& request, std::uint32_t count,
                                           const QuerySample& sample) const;
