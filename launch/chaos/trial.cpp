@@ -39,7 +39,7 @@ Trial::Trial(ScenarioRoom& room, ScenarioReport& report, const TrialOptions& opt
     clients.push_back(colony_->client(client));
   }
   if (room.capacity <= 0) {
-    room.capacity = measure_capacity(clients, room.oracle, 4,
+    room.capacity = measure_capacity(clients, room.oracle, options.capacity_callers,
                                      std::chrono::milliseconds(room.brief ? 500 : 2000));
   }
   ChaosLoadOptions load;

@@ -19,7 +19,8 @@ struct TrialOptions {
   std::int32_t threads = 8;  ///< callers a client
   retriever_pool::PoolClientOptions client = {};
   std::chrono::milliseconds deadline{2000};
-  double rate_per_s = 0;  ///< 0: the room's
+  double rate_per_s = 0;              ///< 0: the room's
+  std::int32_t capacity_callers = 4;  ///< a client, where the room's capacity is measured
   std::vector<std::string> agent_prefix = {};
 };
 
