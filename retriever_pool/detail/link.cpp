@@ -117,7 +117,8 @@ void Link::take_failure(std::uint16_t event, std::uint32_t value) {
   } else if (trouble_.empty()) {
     trouble_ = keys_ ? "it closed the connection in the handshake: its keys are not those that we "
                        "were given"
-                     : "it closed the connection in the handshake";
+                     : "it closed the connection in the handshake; if it wants keys, give --keys "
+                       "FILE or set ROOKERY_KEYS";
   }
 }
 

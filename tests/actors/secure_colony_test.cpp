@@ -151,7 +151,7 @@ TEST_F(SecureColonyTest, ServesWhoeverHasAKeyAndTellsTheOthersWhy) {
   const auto refused = rookery_at_once(
       {query, with_key(foreign + "/clients/stranger.key"), with_key((home / "old.key").string())});
   for (const auto& one : refused) EXPECT_EQ(one.code, 2) << one.output;
-  EXPECT_THAT(refused[0].output, HasSubstr("it wants keys and we have none"));
+  EXPECT_THAT(refused[0].output, HasSubstr("give --keys FILE or set ROOKERY_KEYS"));
   EXPECT_THAT(refused[1].output, HasSubstr("its keys are not those that we were given"));
   EXPECT_THAT(refused[2].output, HasSubstr("it refused our key"));
 
