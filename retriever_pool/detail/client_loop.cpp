@@ -1,10 +1,10 @@
 #include "retriever_pool/detail/client_loop.hpp"
 
 #include <algorithm>
-#include <random>
 
 #include "base/log.hpp"
 #include "base/trace.hpp"
+#include "retriever_pool/detail/random_id.hpp"
 
 namespace rookery::retriever_pool::detail {
 namespace {
@@ -19,11 +19,6 @@ constexpr milliseconds kCountEvery{1000};
 constexpr milliseconds kCallersPause{2};
 constexpr std::int32_t kLossesMax = 64;
 
-std::uint64_t random_client_id() {
-  std::random_device device;
-  return (std::uint64_t{device()} << 32) | device();
-}
-
 RoutingOptions routing_options(const PoolClientOptions& options) {
   return {{options.attempt_timeout, options.attempts_max, kLossesMax},
           options.hedge,
@@ -36,7 +31,7 @@ RoutingOptions routing_options(const PoolClientOptions& options) {
 
 ClientLoop::ClientLoop(const PoolClientOptions& options)
     : options_(options),
-      client_(random_client_id()),
+      client_(random_id()),
       head_(context_, options.head, options.keys),
       replicas_(options.keys),
       core_(routing_options(options), *this) {
