@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <bit>
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <shared_mutex>
 #include <span>
 
 #include "base/error.hpp"
@@ -46,11 +48,16 @@ class PoolClient final : public Retriever {
   }
 
   // A lease that is ending in another thread may hold the keeper a moment longer than we do.
-  ~PoolClient() override { leases_->close(); }
+  ~PoolClient() override {
+    leases_->close();
+    loop_.close();
+    const std::unique_lock all_callers_left(inside_);
+  }
   PoolClient(const PoolClient&) = delete;
   PoolClient& operator=(const PoolClient&) = delete;
 
   RetrievalAnswer retrieve(const RetrievalRequest& request) override {
+    const std::shared_lock inside(inside_);
     const auto begin = Clock::now();
     const IndexDescription index = loop_.index(request.generation);
     if (index.generation.empty()) {
@@ -79,6 +86,7 @@ class PoolClient final : public Retriever {
   IndexDescription description() override { return loop_.index(); }
 
   std::unique_ptr<GenerationLease> lease() override {
+    const std::shared_lock inside(inside_);
     const auto until = Clock::now() + timeout_;
     while (true) {
       const std::string generation = loop_.index().generation;
@@ -145,6 +153,7 @@ class PoolClient final : public Retriever {
     return answer;
   }
 
+  std::shared_mutex inside_;  // shared by callers
   bool trace_;
   ResultCache cache_;
   std::optional<LocalDocuments> local_;

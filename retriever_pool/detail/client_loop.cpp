@@ -19,6 +19,8 @@ constexpr milliseconds kCountEvery{1000};
 constexpr milliseconds kCallersPause{2};
 constexpr std::int32_t kLossesMax = 64;
 
+RetrievalError closing_error() { return {RetrievalFault::kUnavailable, "the client is closing"}; }
+
 RoutingOptions routing_options(const PoolClientOptions& options) {
   return {{options.attempt_timeout, options.attempts_max, kLossesMax},
           options.hedge,
@@ -40,17 +42,17 @@ ClientLoop::ClientLoop(const PoolClientOptions& options)
 }
 
 ClientLoop::~ClientLoop() {
-  {
-    const Lock lock(mutex_);
-    closing_ = true;
-    core_.close(RetrievalError(RetrievalFault::kUnavailable, "the client is closing"));
-  }
+  close();
+  thread_.join();
+}
+
+void ClientLoop::close() {
+  const Lock lock(mutex_);
+  closing_ = true;
+  core_.close(closing_error());
   keeper_wakes_.notify_all();
   keeper_bell_.ring();
   caller_bell_.ring();
-  thread_.join();
-  Lock lock(mutex_);
-  callers_gone_.wait(lock, [this] { return callers_ == 0; });
 }
 
 bool ClientLoop::wait_for_view(milliseconds timeout) {
@@ -88,7 +90,10 @@ LocalSource ClientLoop::local_source(const std::string& generation) const {
 
 void ClientLoop::run(PoolCall& call) {
   Lock lock(mutex_);
-  ++callers_;
+  if (closing_) {
+    call.error = closing_error();
+    return;
+  }
   call.serial = ++last_serial_;
   calls_.emplace(call.serial, &call);
   core_.begin({call.serial, call.deadline, call.work_class}, Clock::now());
@@ -101,7 +106,6 @@ void ClientLoop::run(PoolCall& call) {
     }
   }
   pass_on();
-  if (--callers_ == 0) callers_gone_.notify_all();
 }
 
 // The next caller leads; without one the keeper does, as soon as no call has come for a while.

@@ -31,12 +31,14 @@ class ClientLoop final : private RoutingPort {
  public:
   /// Throws `zmq::error_t` for a head's endpoint that makes no sense.
   explicit ClientLoop(const PoolClientOptions& options);
-  ~ClientLoop() override;  ///< Open calls end with kUnavailable.
+  ~ClientLoop() override;  ///< Nobody may be inside of `run` any more.
   ClientLoop(const ClientLoop&) = delete;
   ClientLoop& operator=(const ClientLoop&) = delete;
 
   /// Sends the call's queries and returns when the call is over, at its deadline at the latest.
   void run(PoolCall& call);
+  /// Ends open calls with kUnavailable, and later ones at once.
+  void close();
   /// Waits for the first view.
   [[nodiscard]] bool wait_for_view(std::chrono::milliseconds timeout);
   /// Why there is no connection to the head, as `Link::trouble`.
@@ -96,8 +98,6 @@ class ClientLoop final : private RoutingPort {
   bool closing_ = false;
 
   bool caller_drives_ = false;
-  std::int32_t callers_ = 0;  // threads in `run`
-  std::condition_variable callers_gone_;
   Doorbell caller_bell_;  // of whichever caller drives
   Time last_drive_{};     // when the last caller left
 
