@@ -626,10 +626,12 @@ TEST_F(ColonyProcessTest, ANodeStartedByHandJoinsAndLeaves) {
 /// that it says it is from.
 class GenerationsClient {
  public:
-  explicit GenerationsClient(std::vector<std::vector<float>> queries)
-      : queries_(std::move(queries)),
-        pool_(retriever_pool::open_pool_client(patient_client())),
-        thread_([this] { run(); }) {}
+  /// `live` is known before the first question.
+  GenerationsClient(std::vector<std::vector<float>> queries, const std::filesystem::path& live)
+      : queries_(std::move(queries)), pool_(retriever_pool::open_pool_client(patient_client())) {
+    know(live);
+    thread_ = std::thread([this] { run(); });
+  }
   ~GenerationsClient() { stop(); }
   GenerationsClient(const GenerationsClient&) = delete;
   GenerationsClient& operator=(const GenerationsClient&) = delete;
@@ -700,8 +702,7 @@ TEST_F(ColonyProcessTest, GenerationsAreSwappedUnderLoadAndABadOneOrADeadHeadCos
   using Names = std::vector<std::string>;
   const std::string first = current();
   up();
-  GenerationsClient client(vectors);
-  client.know(folder(first));
+  GenerationsClient client(vectors, folder(first));
   ASSERT_TRUE(eventually([&] { return client.answered > 20; }));
 
   write_snapshot(0.01F);
