@@ -45,10 +45,14 @@ std::int64_t AdmissionQueue::size() const {
 
 void AdmissionQueue::add(PendingRequest request) {
   Class& to = class_of(request.priority());
+  count(to, request);
+  to.waiting.push_back(std::move(request));
+}
+
+void AdmissionQueue::count(Class& to, const PendingRequest& request) {
   to.bytes += request.bytes();
   to.queries += request.queries();
   to.by_cost.at(request.cost_class) += request.queries();
-  to.waiting.push_back(std::move(request));
 }
 
 void AdmissionQueue::forget(Class& from, const PendingRequest& request) {
@@ -64,36 +68,70 @@ PendingRequest AdmissionQueue::take_front(Class& from) {
   return request;
 }
 
+std::uint64_t AdmissionQueue::lot(const wire::RequestId& request) {
+  std::uint64_t bits = request.high ^ (request.low * 0x9E3779B97F4A7C15U);  // splitmix64
+  bits = (bits ^ (bits >> 30U)) * 0xBF58476D1CE4E5B9U;
+  bits = (bits ^ (bits >> 27U)) * 0x94D049BB133111EBU;
+  return bits ^ (bits >> 31U);
+}
+
+// What stands against a request, in words.
+std::optional<std::string> AdmissionQueue::obstacle(const PendingRequest& request, Time now) const {
+  const auto priority = static_cast<std::size_t>(request.priority());
+  const Class& mine = classes_.at(priority);
+  const auto part = [&](std::int64_t whole) {
+    return std::max<std::int64_t>(
+        1, static_cast<std::int64_t>(limits_.shares.at(priority) * static_cast<double>(whole)));
+  };
+  if (std::ssize(mine.waiting) >= part(limits_.requests_max)) {
+    return "the queue holds " + std::to_string(mine.waiting.size()) + " requests";
+  }
+  // An empty queue takes a request of any size that the wire let through.
+  if (!mine.waiting.empty() && mine.bytes + request.bytes() > part(limits_.bytes_max)) {
+    return "the queue holds " + std::to_string(mine.bytes) + " bytes";
+  }
+  // An idle server takes every request, so that what it learnt of a slow moment is forgotten.
+  if (empty() && !running_since_) return std::nullopt;
+  const microseconds wait = wait_of(now, request.priority(), request.queries(), request.cost_class);
+  if (now + wait + wait / kMarginPart <= request.deadline) return std::nullopt;
+  return "the expected wait of " + std::to_string(wait.count()) + " us is longer than the deadline";
+}
+
+// Lets the smallest lot that waits go, if it is smaller and its place is enough.
+bool AdmissionQueue::make_room(const PendingRequest& request, Time now) {
+  Class& mine = class_of(request.priority());
+  const auto lot_of = [](const PendingRequest& one) { return lot(one.header.request); };
+  const auto smallest =
+      std::min_element(mine.waiting.begin(), mine.waiting.end(), [&](const auto& a, const auto& b) {
+        return std::pair(a.queries() == 0, lot_of(a)) < std::pair(b.queries() == 0, lot_of(b));
+      });
+  if (smallest == mine.waiting.end() || smallest->queries() == 0) return false;  // pings stay
+  if (lot_of(*smallest) >= lot_of(request)) return false;
+  PendingRequest gone = std::move(*smallest);
+  const auto place = mine.waiting.erase(smallest);
+  forget(mine, gone);
+  if (obstacle(request, now)) {
+    count(mine, gone);
+    mine.waiting.insert(place, std::move(gone));
+    return false;
+  }
+  displaced_.emplace_back(std::move(gone),
+                          overloaded("others came first, by lot", request.priority(), now));
+  return true;
+}
+
+Refusal AdmissionQueue::overloaded(std::string why, Priority priority, Time now) const {
+  const auto retry = std::chrono::ceil<milliseconds>(expected_wait(now, priority));
+  return {wire::ErrorCode::kOverloaded, std::move(why), std::clamp(retry, kRetryMin, kRetryMax)};
+}
+
 std::optional<Refusal> AdmissionQueue::admit(PendingRequest&& request, Time now) {
   if (request.deadline <= now) {
     return Refusal{wire::ErrorCode::kDeadline, "the deadline passed before the request arrived",
                    milliseconds{0}};
   }
-  const Priority priority = request.priority();
-  const auto overloaded = [&](const std::string& why) {
-    const auto retry = std::chrono::ceil<milliseconds>(expected_wait(now, priority));
-    return Refusal{wire::ErrorCode::kOverloaded, why, std::clamp(retry, kRetryMin, kRetryMax)};
-  };
-  const Class& mine = class_of(priority);
-  const double share = limits_.shares.at(static_cast<std::size_t>(priority));
-  const auto part = [&](std::int64_t whole) {
-    return std::max<std::int64_t>(1, static_cast<std::int64_t>(share * static_cast<double>(whole)));
-  };
-  if (std::ssize(mine.waiting) >= part(limits_.requests_max)) {
-    return overloaded("the queue holds " + std::to_string(mine.waiting.size()) + " requests");
-  }
-  // An empty queue takes a request of any size that the wire let through.
-  if (!mine.waiting.empty() && mine.bytes + request.bytes() > part(limits_.bytes_max)) {
-    return overloaded("the queue holds " + std::to_string(mine.bytes) + " bytes");
-  }
-  // An idle server takes every request, so that what it learnt of a slow moment is forgotten.
-  if (!empty() || running_since_) {
-    const microseconds wait = wait_of(now, priority, request.queries(), request.cost_class);
-    if (now + wait + wait / kMarginPart > request.deadline) {
-      return overloaded("the expected wait of " + std::to_string(wait.count()) +
-                        " us is longer than the deadline");
-    }
-  }
+  const auto why = obstacle(request, now);
+  if (why && !make_room(request, now)) return overloaded(*why, request.priority(), now);
   add(std::move(request));
   return std::nullopt;
 }

@@ -6,6 +6,7 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "retriever_pool/batch_window.hpp"
@@ -62,8 +63,17 @@ class AdmissionQueue {
       : limits_(std::move(limits)), window_(limits_.window) {}
 
   /// Takes the request, or leaves it whole and says why: full by count or bytes of its priority,
-  /// deadline passed, or an answer that is expected to come after the deadline.
+  /// deadline passed, or an answer that is expected to come after the deadline. Where one that
+  /// waits must go instead (see `lot`), it is among the `take_displaced`.
   std::optional<Refusal> admit(PendingRequest&& request, Time now);
+  /// Requests that had to make room since the last call, and what their clients are told.
+  std::vector<std::pair<PendingRequest, Refusal>> take_displaced() {
+    return std::exchange(displaced_, {});
+  }
+  /// Under overload the smaller lots go. It is drawn from the number of the call, which is the same
+  /// for all shards, so that all serve the same calls: a scan for a call that another shard refuses
+  /// is lost. Source: Zhou et al., "Overload Control for Scaling WeChat Microservices" (2018).
+  [[nodiscard]] static std::uint64_t lot(const wire::RequestId& request);
 
   struct Batch {
     std::vector<PendingRequest> requests;  ///< by priority, then arrival; searched together
@@ -101,7 +111,11 @@ class AdmissionQueue {
     return classes_[static_cast<std::size_t>(priority)];
   }
   void add(PendingRequest request);
+  [[nodiscard]] std::optional<std::string> obstacle(const PendingRequest& request, Time now) const;
+  bool make_room(const PendingRequest& request, Time now);
+  [[nodiscard]] Refusal overloaded(std::string why, Priority priority, Time now) const;
   static PendingRequest take_front(Class& from);
+  static void count(Class& to, const PendingRequest& request);
   static void forget(Class& from, const PendingRequest& request);
   static std::int64_t fill(Class& from, std::int64_t room, std::int64_t& taken, Time now,
                            Batch& batch);
@@ -118,6 +132,7 @@ class AdmissionQueue {
   std::optional<Time> running_since_;
   std::chrono::microseconds running_cost_{0};
   Time free_since_{};
+  std::vector<std::pair<PendingRequest, Refusal>> displaced_;
 };
 
 }  // namespace rookery::retriever_pool

@@ -193,6 +193,7 @@ struct QueryServer::Impl {
     if (const auto refusal = queue.admit(std::move(request), request.arrived)) {
       return refuse(request, *refusal);  // NOLINT(bugprone-use-after-move): it is left whole
     }
+    for (const auto& [displaced, why] : queue.take_displaced()) refuse(displaced, why);
     metrics.set_queue(queue.size());
     news = true;
   }

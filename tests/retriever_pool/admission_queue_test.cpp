@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
+#include <numeric>
 #include <random>
 
 #include "tests/support/seed.hpp"
@@ -29,15 +31,56 @@ PendingRequest query(std::uint64_t id, std::uint32_t batch = 1,
   return request;
 }
 
+/// Numbers of requests whose lots fall: none makes an earlier one go.
+std::vector<std::uint64_t> falling_lots(std::uint64_t count) {
+  std::vector<std::uint64_t> ids(count);
+  std::iota(ids.begin(), ids.end(), 1U);
+  const auto lot = [](std::uint64_t id) { return AdmissionQueue::lot({1, id}); };
+  std::sort(ids.begin(), ids.end(), [&](auto a, auto b) { return lot(a) > lot(b); });
+  return ids;
+}
+
 TEST(AdmissionQueueTest, RefusesAtOnceBeyondItsCount) {
   AdmissionQueue queue({2, 1 << 20, 128});
-  EXPECT_FALSE(queue.admit(query(1), kNow));
-  EXPECT_FALSE(queue.admit(query(2), kNow));
-  const auto refusal = queue.admit(query(3), kNow);
+  const auto ids = falling_lots(3);
+  EXPECT_FALSE(queue.admit(query(ids[0]), kNow));
+  EXPECT_FALSE(queue.admit(query(ids[1]), kNow));
+  const auto refusal = queue.admit(query(ids[2]), kNow);
   ASSERT_TRUE(refusal);
   EXPECT_EQ(refusal->code, wire::ErrorCode::kOverloaded);
   EXPECT_EQ(refusal->text, "the queue holds 2 requests");
   EXPECT_GE(refusal->retry_after, 1ms);
+}
+
+TEST(AdmissionQueueTest, ALargerLotTakesThePlaceOfTheSmallestThatWaits) {
+  const auto ids = falling_lots(4);
+  AdmissionQueue full({2, 1 << 20, 128});
+  EXPECT_FALSE(full.admit(query(ids[3]), kNow));
+  EXPECT_FALSE(full.admit(query(ids[2]), kNow));
+  EXPECT_FALSE(full.admit(query(ids[0]), kNow));
+  auto displaced = full.take_displaced();
+  ASSERT_EQ(displaced.size(), 1U);
+  EXPECT_EQ(displaced[0].first.header.request.low, ids[3]);
+  EXPECT_EQ(displaced[0].second.code, wire::ErrorCode::kOverloaded);
+  EXPECT_TRUE(full.take_displaced().empty());
+  EXPECT_EQ(full.size(), 2);
+  const auto batch = full.take_batch(kNow);
+  ASSERT_EQ(batch.requests.size(), 2U);
+  EXPECT_EQ(batch.requests[0].header.request.low, ids[2]);
+  EXPECT_EQ(batch.requests[1].header.request.low, ids[0]);
+
+  // A place that is not enough is left to who has it: its own deadline is too near.
+  AdmissionQueue slow({100, 1 << 20, 1});
+  slow.record(1, 1, 100ms);
+  EXPECT_FALSE(slow.admit(query(ids[2]), kNow));
+  EXPECT_FALSE(slow.admit(query(ids[3]), kNow));
+  const auto wait = slow.expected_wait(kNow);
+  EXPECT_TRUE(slow.admit(query(ids[0], 1, 150ms), kNow));
+  EXPECT_TRUE(slow.take_displaced().empty());
+  EXPECT_EQ(slow.expected_wait(kNow), wait);
+  EXPECT_FALSE(slow.admit(query(ids[1], 1, 250ms), kNow));
+  EXPECT_EQ(slow.take_displaced().size(), 1U);
+  EXPECT_EQ(slow.take_batch(kNow).requests.at(0).header.request.low, ids[2]);
 }
 
 TEST(AdmissionQueueTest, RefusesBeyondItsBytesButTakesOneOfAnySize) {
@@ -53,9 +96,10 @@ TEST(AdmissionQueueTest, RefusesBeyondItsBytesButTakesOneOfAnySize) {
 TEST(AdmissionQueueTest, RefusesWhatWouldWaitLongerThanItsDeadline) {
   AdmissionQueue queue({100, 1 << 20, 1});
   queue.record(1, 1, 100ms);
-  EXPECT_FALSE(queue.admit(query(1), kNow));
-  EXPECT_FALSE(queue.admit(query(2), kNow));
-  const auto refusal = queue.admit(query(3, 1, 250ms), kNow);
+  const auto ids = falling_lots(3);
+  EXPECT_FALSE(queue.admit(query(ids[0]), kNow));
+  EXPECT_FALSE(queue.admit(query(ids[1]), kNow));
+  const auto refusal = queue.admit(query(ids[2], 1, 250ms), kNow);
   ASSERT_TRUE(refusal);
   EXPECT_EQ(refusal->code, wire::ErrorCode::kOverloaded);
   EXPECT_EQ(refusal->text, "the expected wait of 300000 us is longer than the deadline");
@@ -153,10 +197,11 @@ TEST(AdmissionQueueTest, PrefetchFillsItsOwnShareAndTakesNoPlaceOfOthers) {
   AdmissionLimits limits{8, 1 << 20, 128};
   limits.shares = {1.0, 0.75, 0.5};
   AdmissionQueue queue(limits);
-  std::uint64_t id = 0;
+  const auto ids = falling_lots(300);
+  auto id = ids.begin();
   const auto admitted = [&](Priority priority) {
     int count = 0;
-    while (count < 100 && !queue.admit(of(priority, ++id), kNow)) ++count;
+    while (count < 100 && !queue.admit(of(priority, *id++), kNow)) ++count;
     return count;
   };
   EXPECT_EQ(admitted(Priority::kPrefetch), 4);

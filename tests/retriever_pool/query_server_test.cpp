@@ -2,11 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <iterator>
 #include <limits>
+#include <map>
+#include <set>
 
 #include "base/error.hpp"
 #include "memory_shard.hpp"
 #include "raw_peer.hpp"
+#include "retriever_pool/admission_queue.hpp"
 #include "retriever_pool/peer_quarantine.hpp"
 #include "retriever_pool/view_server.hpp"
 #include "tests/support/error_text.hpp"
@@ -298,13 +302,18 @@ TEST_F(QueryServerTest, RefusesAtOnceWhenTheQueueIsFull) {
   client.send(header(1), query());
   ASSERT_TRUE(rookery::testing::eventually([&] { return gated->held(); }));
   for (std::uint64_t id = 2; id <= 5; ++id) client.send(header(id), query());
-  for (const std::uint64_t id : {4U, 5U}) {  // while the gate is shut
+  std::map<std::uint64_t, std::uint64_t> by_lot;
+  for (std::uint64_t id = 2; id <= 5; ++id) by_lot[AdmissionQueue::lot(header(id).request)] = id;
+  std::set<std::uint64_t> refused;
+  for (int i = 0; i < 2; ++i) {  // while the gate is shut
     const RawMessage reply = client.receive();
-    EXPECT_EQ(reply.header.request.low, id);
+    refused.insert(reply.header.request.low);
     const auto error = wire::decode_error(retriever_pool::detail::bytes_of(reply.body));
     EXPECT_EQ(error.code, ErrorCode::kOverloaded);
     EXPECT_GE(error.retry_after_ms, 1U);
   }
+  const auto smallest = by_lot.begin();
+  EXPECT_EQ(refused, (std::set{smallest->second, std::next(smallest)->second}));
   EXPECT_EQ(server->load().queue, 2);
   gated->open();
   for (int i = 0; i < 3; ++i) EXPECT_EQ(client.receive().header.type, wire::Type::kAnswer);

@@ -245,6 +245,9 @@ class Simulation final : public RoutingPort {
     if (const auto refusal = server.queue.admit(std::move(request), now_)) {
       return refuse(server, header, refusal->code);
     }
+    for (const auto& [displaced, why] : server.queue.take_displaced()) {
+      refuse(server, displaced.header, why.code);
+    }
     search(server);
   }
   void search(Server& server) {
