@@ -128,7 +128,6 @@ void ClientLoop::keep() {
       keeper_ = Keeper::kAway;
       keeper_wakes_.wait_until(lock, alone);
     } else {
-      settle();
       keeper_ = Keeper::kPolls;
       drive(lock, Driver::kKeeper);
     }
@@ -136,8 +135,8 @@ void ClientLoop::keep() {
   }
 }
 
-// Waits until something comes or is due, and deals with it. Everything that came before has been
-// dealt with when this begins, and when it ends.
+// Waits until something comes or is due, and deals with it. Whatever came before was dealt with by
+// the one who drove then; of the first one the head's link is due at once.
 void ClientLoop::drive(Lock& lock, Driver driver) {
   const bool caller = driver == Driver::kCaller;
   SocketWatch watch((caller ? caller_bell_ : keeper_bell_).descriptor());
